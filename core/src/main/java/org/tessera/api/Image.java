@@ -1,0 +1,43 @@
+package org.tessera.api;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import org.tessera.error.ImageException;
+
+/**
+ * A picture as it came: the bytes of a file, or pixels. Nothing is decoded before a request runs.
+ * The arrays are not copied and must not be changed.
+ */
+public sealed interface Image {
+  /** What messages call it: a file name, never a whole path. */
+  String name();
+
+  /** The bytes of a PNG, JPEG, WebP, GIF, BMP or TIFF file. */
+  record Encoded(String name, byte[] bytes) implements Image {}
+
+  /** Pixels, three bytes each, row by row from the top. */
+  record Rgb(String name, int width, int height, byte[] rgb) implements Image {
+    public Rgb {
+      if (width <= 0 || height <= 0 || rgb.length != (long) width * height * 3) {
+        throw new ImageException(
+            "%s: %d x %d pixels need three bytes each, there are %d"
+                .formatted(name, width, height, rgb.length));
+      }
+    }
+  }
+
+  /**
+   * Reads a file, undecoded.
+   *
+   * @throws ImageException where the file cannot be read
+   */
+  static Image of(Path file) {
+    String name = String.valueOf(file.getFileName());
+    try {
+      return new Encoded(name, Files.readAllBytes(file));
+    } catch (IOException e) {
+      throw new ImageException("the picture file " + name + " cannot be read", e);
+    }
+  }
+}

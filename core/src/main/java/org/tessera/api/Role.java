@@ -1,0 +1,15 @@
+package org.tessera.api;
+
+import java.util.Locale;
+
+/** Who speaks in a message. */
+public enum Role {
+  SYSTEM,
+  USER,
+  ASSISTANT;
+
+  /** As chat templates and JSON write it. */
+  public String lowerCase() {
+    return name().toLowerCase(Locale.ROOT);
+  }
+}

@@ -1,0 +1,33 @@
+package org.tessera.device;
+
+import java.util.List;
+
+/**
+ * A kind of device, found by {@link java.util.ServiceLoader}. A backend that cannot run here is
+ * still listed, with the reason.
+ */
+public interface Backend {
+  /** The prefix of its device ids: {@code cpu}, {@code cuda}. */
+  String name();
+
+  /** Looks for devices; never throws because something is missing. */
+  Availability probe();
+
+  /**
+   * Opens one of the devices that {@link #probe} listed.
+   *
+   * @throws org.tessera.error.DeviceException where it cannot be opened
+   */
+  Device open(DeviceInfo info);
+
+  /** What a probe found. */
+  sealed interface Availability {
+    /**
+     * At least one device can be opened; {@code notes} say what is slower than it could be and why.
+     */
+    record Available(List<DeviceInfo> devices, List<String> notes) implements Availability {}
+
+    /** No device can be opened: why, and the line that would change it. */
+    record Unavailable(String reason, String remedy) implements Availability {}
+  }
+}

@@ -1,0 +1,67 @@
+package org.tessera.device;
+
+import java.util.List;
+import org.tessera.ops.Ops;
+import org.tessera.tensor.DType;
+import org.tessera.tensor.Matrix;
+import org.tessera.tensor.Tensor;
+
+/**
+ * An opened device: its memory and its operations. Calls come from one thread at a time. Operations
+ * may run asynchronously but in order; {@link #download} waits for what was issued before it.
+ */
+public interface Device extends AutoCloseable {
+  DeviceInfo info();
+
+  Ops ops();
+
+  /** Element type of activations and of the KV cache: F32 on the CPU, BF16 or F16 on a GPU. */
+  DType activationType();
+
+  /** A new region of memory, freed as a whole when it is closed. Its content starts undefined. */
+  DeviceMemory allocateRegion();
+
+  /**
+   * Brings weights to the device, stacked in order, in the element type {@code dtype}. Where the
+   * host is the device and the type is right already the result shares the memory of {@code
+   * hostParts}.
+   */
+  Matrix place(List<Tensor> hostParts, DType dtype, DeviceMemory region);
+
+  /**
+   * Brings small vectors (norm weights, biases) to the device, one after the other as one row, in
+   * the type in which this device's operations take them.
+   */
+  Tensor placeVector(List<Tensor> hostParts, DeviceMemory region);
+
+  /**
+   * Copies floats from the host into the contiguous {@code destination}, converting to its type.
+   */
+  void upload(float[] source, Tensor destination);
+
+  /** Copies ints from the host into the contiguous I32 tensor {@code destination}. */
+  void upload(int[] source, Tensor destination);
+
+  /** Copies the contiguous {@code source} to the host as floats. */
+  float[] download(Tensor source);
+
+  /** Frees everything that was allocated on the device. */
+  @Override
+  void close();
+
+  /** Memory of a device that is freed as a whole. */
+  interface DeviceMemory extends AutoCloseable {
+    /**
+     * A contiguous tensor.
+     *
+     * @throws org.tessera.error.DeviceException where memory does not suffice
+     */
+    Tensor allocate(DType dtype, int rows, int columns);
+
+    /** Bytes allocated so far. */
+    long allocatedBytes();
+
+    @Override
+    void close();
+  }
+}

@@ -1,0 +1,97 @@
+package org.tessera.ops;
+
+import org.jspecify.annotations.Nullable;
+import org.tessera.tensor.Matrix;
+import org.tessera.tensor.Tensor;
+
+/**
+ * The operations of inference, bound to one device. Every tensor lives there; results go into
+ * tensors that the caller passes, which must not overlap the inputs unless the parameter is named
+ * {@code inOut}. Activations have the device's activation type, reductions and accumulations are in
+ * fp32. Rows are tokens or patches. Tensors may be column views of wider ones. Shapes that do not
+ * fit are an {@link IllegalArgumentException}: they are the caller's bug.
+ */
+public interface Ops {
+  /**
+   * {@code out = activation(x wᵀ + bias)}.
+   *
+   * @param x [n, w.columns]
+   * @param bias [1, w.rows] or null
+   * @param out [n, w.rows]; F32 is allowed whatever the activation type (logits)
+   */
+  void linear(Tensor x, Matrix w, @Nullable Tensor bias, Activation activation, Tensor out);
+
+  /** {@code inOut += x wᵀ + bias}: a projection back into the residual stream [n, w.rows]. */
+  void linearAdd(Tensor x, Matrix w, @Nullable Tensor bias, Tensor inOut);
+
+  /** {@code out[i] = table[ids[i]]}; ids I32 [1, n], out [n, table.columns]. */
+  void embed(Tensor ids, Matrix table, Tensor out);
+
+  /** {@code inOut[i] += table[ids[i]]}; ids I32 [1, n], table as wide as inOut. */
+  void addRows(Tensor ids, Tensor table, Tensor inOut);
+
+  /** {@code out[i] = x[ids[i]]}; ids I32 [1, n]. */
+  void gatherRows(Tensor x, Tensor ids, Tensor out);
+
+  /** {@code inOut[ids[i]] = x[i]}: puts picture features into the prompt. ids I32 [1, x.rows]. */
+  void scatterRows(Tensor x, Tensor ids, Tensor inOut);
+
+  /** {@code out = x}, same shape. */
+  void copy(Tensor x, Tensor out);
+
+  /** {@code inOut += x}, same shape. */
+  void add(Tensor x, Tensor inOut);
+
+  /** {@code out = x / sqrt(mean(x²) + eps) * weight} by rows; weight [1, columns]. */
+  void rmsNorm(Tensor x, Tensor weight, float eps, Tensor out);
+
+  /** {@code out = (x - mean) / sqrt(var + eps) * weight + bias} by rows, biased variance. */
+  void layerNorm(Tensor x, Tensor weight, Tensor bias, float eps, Tensor out);
+
+  /**
+   * Rotary position embedding, half-split: with {@code w = headWidth}, element {@code j} of each
+   * head is paired with {@code j + w/2} and turned by {@code position * theta^(-2j/w)}.
+   *
+   * @param inOut [n, heads * headWidth]
+   * @param positions I32 [1, n]
+   */
+  void rope(Tensor inOut, Tensor positions, int headWidth, double theta);
+
+  /** {@code out = silu(gateUp[:, :w]) * gateUp[:, w:]} with {@code w = out.columns}. */
+  void siluMul(Tensor gateUp, Tensor out);
+
+  /**
+   * Attention over packed segments, every query to every key of the segment with the same number:
+   * {@code softmax(scale q kᵀ) v} by heads.
+   *
+   * @param q [rows of queries, heads.queryColumns]
+   * @param k [rows of keys, heads.keyValueColumns]
+   * @param v like k
+   * @param out like q
+   */
+  void attention(
+      Tensor q,
+      Tensor k,
+      Tensor v,
+      Segments queries,
+      Segments keys,
+      Heads heads,
+      float scale,
+      Tensor out);
+
+  /** Writes row {@code i} of k and v into cache row {@code slots[i]}; slots I32 [1, k.rows]. */
+  void writeKv(Tensor k, Tensor v, Tensor slots, KvLayer cache);
+
+  /**
+   * Causal attention of new rows over the cache, which holds their own keys and values already: the
+   * row at position {@code p} sees positions 0 to {@code p}.
+   *
+   * @param q [rows, heads.queryColumns], rotated
+   * @param out like q
+   */
+  void pagedAttention(
+      Tensor q, KvLayer cache, PagedBatch batch, Heads heads, float scale, Tensor out);
+
+  /** Copies whole rows inside the cache, {@code from[i]} to {@code to[i]}: a fork's last block. */
+  void copyKvRows(int[] from, int[] to, KvLayer cache);
+}
