@@ -126,17 +126,16 @@ public final class RandomWeights implements WeightSource {
     long chunks = Math.ceilDiv(target.byteSize(), COPY_CHUNK_BYTES);
     LongStream.range(0, chunks)
         .parallel()
-        .forEach(
-            chunk -> {
-              long from = chunk * COPY_CHUNK_BYTES;
-              long to = Math.min(from + COPY_CHUNK_BYTES, target.byteSize());
-              while (from < to) {
-                long poolOffset = (start + from) % pool.byteSize();
-                long count = Math.min(to - from, pool.byteSize() - poolOffset);
-                MemorySegment.copy(pool, poolOffset, target, from, count);
-                from += count;
-              }
-            });
+        .forEach(chunk -> {
+          long from = chunk * COPY_CHUNK_BYTES;
+          long to = Math.min(from + COPY_CHUNK_BYTES, target.byteSize());
+          while (from < to) {
+            long poolOffset = (start + from) % pool.byteSize();
+            long count = Math.min(to - from, pool.byteSize() - poolOffset);
+            MemorySegment.copy(pool, poolOffset, target, from, count);
+            from += count;
+          }
+        });
   }
 
   /** A well-mixed hash: names of a checkpoint differ in a digit. */
