@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
+import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
@@ -64,7 +65,7 @@ public final class CheckpointDirectory {
 
   /** Whether there is an entry of this name, be it a usable file or not. */
   public boolean has(String name) {
-    return Files.exists(resolve(name), java.nio.file.LinkOption.NOFOLLOW_LINKS);
+    return Files.exists(resolve(name), LinkOption.NOFOLLOW_LINKS);
   }
 
   /**

@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.function.BiFunction;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 import org.tessera.error.CheckpointException;
@@ -110,15 +111,15 @@ final class JsonObject {
   }
 
   List<String> strings(String key) {
-    return list(key, value -> toText(key, value));
+    return list(key, this::toText);
   }
 
   List<Integer> integers(String key, int min, int max) {
-    return list(key, value -> toInteger(key, value, min, max));
+    return list(key, (item, value) -> toInteger(item, value, min, max));
   }
 
   List<Float> numbers(String key, double min, double max) {
-    return list(key, value -> (float) toNumber(key, value, min, max));
+    return list(key, (item, value) -> (float) toNumber(item, value, min, max));
   }
 
   CheckpointException wrong(String key, Object found, String expected) {
@@ -132,14 +133,14 @@ final class JsonObject {
     return "%s: %s%s".formatted(file, prefix, StrictJson.printable(key));
   }
 
-  private <T> List<T> list(String key, Function<JsonNode, T> element) {
+  private <T> List<T> list(String key, BiFunction<String, JsonNode, T> element) {
     JsonNode value = value(key);
     if (!value.isArray()) {
       throw wrong(key, shown(value), "an array");
     }
     List<T> list = new ArrayList<>();
     for (JsonNode item : value) {
-      list.add(element.apply(item));
+      list.add(element.apply("%s[%d]".formatted(key, list.size()), item));
     }
     return List.copyOf(list);
   }

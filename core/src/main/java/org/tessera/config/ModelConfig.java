@@ -72,7 +72,7 @@ public record ModelConfig(
             hiddenSize,
             json.integer("num_hidden_layers", 1, Limits.LAYERS),
             heads,
-            json.integer("num_key_value_heads", 1, Limits.HEADS, heads),
+            json.integer("num_key_value_heads", 1, Limits.HEADS),
             headDim(json, hiddenSize, heads),
             json.integer("intermediate_size", 1, Limits.WIDTH),
             json.integer("vocab_size", 1, Limits.VOCABULARY),
@@ -96,7 +96,10 @@ public record ModelConfig(
     return config;
   }
 
-  /** Layers of the vision transformer that run. */
+  /**
+   * Layers of the vision transformer that run. Where the last one is dropped, a checkpoint may hold
+   * its tensors or not: the original removes the layer before it saves and before it loads.
+   */
   public int visionLayers() {
     return visionConfig.numHiddenLayers() - (dropVisionLastLayer ? 1 : 0);
   }

@@ -4,6 +4,7 @@ import java.io.ByteArrayInputStream;
 import java.io.InputStream;
 import java.io.InputStreamReader;
 import java.io.Reader;
+import java.nio.charset.CharacterCodingException;
 import java.nio.charset.CodingErrorAction;
 import java.nio.charset.StandardCharsets;
 import java.util.Locale;
@@ -85,16 +86,19 @@ public final class StrictJson {
 
   /** What a parser's complaint means to the user. */
   public static CheckpointException refusal(String file, JacksonException e) {
+    if (e.getCause() instanceof CharacterCodingException) {
+      return new CheckpointException("%s is not valid UTF-8".formatted(file), e);
+    }
     TokenStreamLocation location = e.getLocation();
     String place =
         location == null || location.getLineNr() < 1
             ? ""
             : " at line %d, column %d".formatted(location.getLineNr(), location.getColumnNr());
-    String reason = e.getOriginalMessage();
+    String message = e.getOriginalMessage();
+    // The parser's limits are named with the Java method that sets them.
+    String reason = message == null ? "" : message.replaceAll(", from `[^`]*`", "");
     return new CheckpointException(
-        "%s is not valid JSON%s: %s"
-            .formatted(file, place, printable(reason == null ? "" : reason)),
-        e);
+        "%s is not valid JSON%s: %s".formatted(file, place, printable(reason)), e);
   }
 
   /**

@@ -53,6 +53,7 @@ public record TokenizerConfig(
   private static Map<Integer, AddedToken> added(JsonObject json) {
     Map<Integer, AddedToken> tokens = new TreeMap<>();
     for (String key : json.keys()) {
+      int id = id(json, key);
       JsonObject token = json.object(key);
       AddedToken added =
           new AddedToken(
@@ -65,7 +66,7 @@ public record TokenizerConfig(
       if (added.content().isEmpty()) {
         throw token.wrong("content", "\"\"", "the text of a token");
       }
-      tokens.put(id(json, key), added);
+      tokens.put(id, added);
     }
     return tokens;
   }

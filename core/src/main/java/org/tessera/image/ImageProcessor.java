@@ -3,6 +3,7 @@ package org.tessera.image;
 import java.util.ArrayList;
 import java.util.List;
 import org.tessera.api.Image;
+import org.tessera.config.PreprocessorConfig;
 import org.tessera.error.CheckpointException;
 import org.tessera.error.ImageException;
 
@@ -51,6 +52,24 @@ public final class ImageProcessor {
         normalised[c][value] = centred / std[c];
       }
     }
+  }
+
+  /** With the values of preprocessor_config.json. */
+  public static ImageProcessor of(PreprocessorConfig config) {
+    return new ImageProcessor(
+        config.patchSize(),
+        config.scaleResolution(),
+        config.sliceMode(),
+        toArray(config.normMean()),
+        toArray(config.normStd()));
+  }
+
+  private static float[] toArray(List<Float> values) {
+    float[] array = new float[values.size()];
+    for (int i = 0; i < array.length; i++) {
+      array[i] = values.get(i);
+    }
+    return array;
   }
 
   /**

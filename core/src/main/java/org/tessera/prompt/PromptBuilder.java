@@ -4,6 +4,8 @@ import java.util.List;
 import java.util.Optional;
 import org.tessera.api.InputOptions;
 import org.tessera.api.Message;
+import org.tessera.config.CheckpointConfig;
+import org.tessera.config.PreprocessorConfig;
 import org.tessera.error.CheckpointException;
 import org.tessera.error.InvalidRequestException;
 import org.tessera.text.Tokenizer;
@@ -38,6 +40,24 @@ public final class PromptBuilder {
     this.queryNum = queryNum;
     this.useImageId = useImageId;
     this.maxPositions = maxPositions;
+  }
+
+  /** For the checkpoint that {@code config} and {@code tokenizer} were read from. */
+  public static PromptBuilder of(Tokenizer tokenizer, CheckpointConfig config) {
+    PreprocessorConfig names = config.preprocessor();
+    return new PromptBuilder(
+        tokenizer,
+        new ImageTokens(
+            names.imStart(),
+            names.imEnd(),
+            names.sliceStart(),
+            names.sliceEnd(),
+            names.unk(),
+            names.imIdStart(),
+            names.imIdEnd()),
+        config.model().queryNum(),
+        names.useImageId(),
+        config.model().maxPositionEmbeddings());
   }
 
   /**

@@ -2,6 +2,7 @@ package org.tessera.weights;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.nio.ByteOrder;
 import java.nio.file.Path;
 import java.util.Collections;
 import java.util.HashMap;
@@ -49,6 +50,10 @@ public final class SafetensorsCheckpoint implements WeightSource {
    */
   @SuppressWarnings("MustBeClosedChecker") // The arena lives as long as what is returned.
   public static SafetensorsCheckpoint open(Path directory) {
+    if (ByteOrder.nativeOrder() != ByteOrder.LITTLE_ENDIAN) {
+      throw new CheckpointException(
+          "safetensors files are little-endian and are not converted for this big-endian processor");
+    }
     CheckpointDirectory files = CheckpointDirectory.open(directory);
     Optional<byte[]> index = files.readIfPresent(SafetensorsIndex.FILE, MAX_INDEX_BYTES);
     Arena arena = Arena.ofShared();

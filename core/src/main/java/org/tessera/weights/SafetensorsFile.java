@@ -50,6 +50,9 @@ record SafetensorsFile(String name, Map<String, StoredTensor> tensors, MemorySeg
               .formatted(name, headerBytes, file.byteSize()));
     }
     MemorySegment header = file.asSlice(LENGTH_BYTES, headerBytes);
+    if (header.get(ValueLayout.JAVA_BYTE, 0) != '{') {
+      throw new CheckpointException("%s: the header does not begin with {".formatted(name));
+    }
     MemorySegment data = file.asSlice(LENGTH_BYTES + headerBytes);
     return new SafetensorsFile(name, SafetensorsHeader.parse(name, header, data.byteSize()), data);
   }

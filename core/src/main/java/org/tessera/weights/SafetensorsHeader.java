@@ -58,9 +58,7 @@ final class SafetensorsHeader {
   }
 
   private void readObject() {
-    if (parser.nextToken() != JsonToken.START_OBJECT) {
-      throw new CheckpointException("%s: the header is not a JSON object".formatted(file));
-    }
+    parser.nextToken(); // The brace that the file was seen to begin with.
     boolean metadata = false;
     for (String name = parser.nextName(); name != null; name = parser.nextName()) {
       parser.nextToken();
