@@ -47,7 +47,7 @@ public final class CpuBackend implements Backend {
     if (!info.id().equals(ID)) {
       throw new DeviceException("cpu: there is no device '%s', only '%s'".formatted(info.id(), ID));
     }
-    return new CpuDevice(threads);
+    return new CpuDevice(threads, kernels());
   }
 
   static DeviceInfo info() {
@@ -60,6 +60,11 @@ public final class CpuBackend implements Backend {
         : List.of(
             "the Vector API is off, which makes the CPU several times slower: start Java with"
                 + " --add-modules jdk.incubator.vector");
+  }
+
+  /** Only here is a class named that needs the incubator module, once it is known to be there. */
+  private static Kernels kernels() {
+    return hasVectorApi() ? new VectorKernels() : new PortableKernels();
   }
 
   private static boolean hasVectorApi() {

@@ -21,9 +21,9 @@ final class CpuDevice implements Device {
   private final Ops ops;
   private final Set<CpuMemory> regions = ConcurrentHashMap.newKeySet();
 
-  CpuDevice(int threads) {
+  CpuDevice(int threads, Kernels kernels) {
     workers = new Workers(threads);
-    ops = new ScalarOps();
+    ops = new CpuOps(workers, kernels);
   }
 
   @Override
@@ -67,9 +67,10 @@ final class CpuDevice implements Device {
 
   private Tensor converted(Tensor part, DType dtype, DeviceMemory region) {
     Tensor out = region.allocate(dtype, part.rows(), part.columns());
-    int grain = Math.max(1, (1 << 16) / Math.max(1, part.columns()));
-    workers.ranges(
-        part.rows(), grain, (from, to) -> copyElements(part.rows(from, to), out.rows(from, to)));
+    workers.rows(
+        part.rows(),
+        8L * part.rows() * part.columns(),
+        (from, to) -> copyElements(part.rows(from, to), out.rows(from, to)));
     return out;
   }
 

@@ -27,6 +27,7 @@ final class MemoryBandwidth {
         long start = System.nanoTime();
         workers.run(
             (int) (BUFFER_BYTES / PIECE_BYTES),
+            BUFFER_BYTES,
             (piece, worker) -> sum.add(read(buffer, (long) piece * PIECE_BYTES)));
         best = Math.max(best, BUFFER_BYTES * 1e9 / (System.nanoTime() - start));
       }

@@ -28,6 +28,9 @@ final class Workers implements AutoCloseable {
   /** Longer than what lies between two parallel operations of a decode step. */
   private static final long SPIN_NANOS = 50_000;
 
+  /** What a core does in the microseconds that a fork and a join take. */
+  private static final long MIN_OPERATIONS = 60_000;
+
   private static final int SPINS_BETWEEN_CLOCK_READS = 64;
 
   private final List<Helper> helpers = new ArrayList<>();
@@ -47,9 +50,13 @@ final class Workers implements AutoCloseable {
     return helpers.size() + 1;
   }
 
-  /** Runs pieces 0 to {@code pieces - 1} and returns when all are done. */
-  void run(int pieces, Task task) {
-    if (helpers.isEmpty() || pieces <= 1) {
+  /**
+   * Runs pieces 0 to {@code pieces - 1} and returns when all are done.
+   *
+   * @param operations about how many arithmetic operations they are: few are not worth a fork
+   */
+  void run(int pieces, long operations, Task task) {
+    if (helpers.isEmpty() || pieces <= 1 || operations < MIN_OPERATIONS) {
       for (int i = 0; i < pieces; i++) {
         task.run(i, 0);
       }
@@ -66,19 +73,19 @@ final class Workers implements AutoCloseable {
     job.rethrow();
   }
 
-  /** Runs {@code task} over [0, length) in contiguous ranges of at least {@code grain}. */
-  void ranges(int length, int grain, Range task) {
-    int pieces = Math.max(1, Math.min(length / Math.max(1, grain), count() * 4));
-    if (pieces == 1) {
-      task.run(0, length);
+  /** Runs {@code task} over the rows 0 to {@code rows} in contiguous ranges. */
+  void rows(int rows, long operations, Range task) {
+    int pieces = Math.min(rows, 4 * count());
+    if (helpers.isEmpty() || pieces <= 1 || operations < MIN_OPERATIONS) {
+      task.run(0, rows);
       return;
     }
     run(
         pieces,
+        operations,
         (index, worker) ->
             task.run(
-                (int) ((long) length * index / pieces),
-                (int) ((long) length * (index + 1) / pieces)));
+                (int) ((long) rows * index / pieces), (int) ((long) rows * (index + 1) / pieces)));
   }
 
   /** Work on a range. */

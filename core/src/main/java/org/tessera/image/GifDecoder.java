@@ -191,13 +191,12 @@ final class GifDecoder {
   }
 
   private void dispose() {
-    disposal.ifPresent(
-        area -> {
-          for (int y = 0; y < area.height; y++) {
-            int to = ((area.top + y) * canvas.width() + area.left) * 3;
-            System.arraycopy(area.pixels, y * area.width * 3, rgb, to, area.width * 3);
-          }
-        });
+    disposal.ifPresent(area -> {
+      for (int y = 0; y < area.height; y++) {
+        int to = ((area.top + y) * canvas.width() + area.left) * 3;
+        System.arraycopy(area.pixels, y * area.width * 3, rgb, to, area.width * 3);
+      }
+    });
   }
 
   private static void fill(byte[] pixels, byte[] palette, int index) {

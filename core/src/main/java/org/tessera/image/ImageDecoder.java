@@ -33,10 +33,9 @@ public final class ImageDecoder {
     limits.checkBytes(name, file.bytes().length);
     ImageFormat format =
         ImageFormat.of(file.bytes())
-            .orElseThrow(
-                () ->
-                    new ImageException(
-                        name + ": not a picture in JPEG, PNG, WebP, GIF, BMP or TIFF format"));
+            .orElseThrow(() ->
+                new ImageException(
+                    name + ": not a picture in JPEG, PNG, WebP, GIF, BMP or TIFF format"));
     try {
       Decoded decoded = decode(format, name, file.bytes(), limits);
       return applyExif

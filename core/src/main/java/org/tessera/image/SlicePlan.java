@@ -81,11 +81,10 @@ public record SlicePlan(Size source, Optional<Grid> grid, Size overview, Optiona
 
   /** The size of one slice of the refined picture; absent where there is none. */
   public Optional<Size> slice() {
-    return refined.map(
-        size -> {
-          Grid cut = grid.orElseThrow();
-          return new Size(size.width() / cut.columns(), size.height() / cut.rows());
-        });
+    return refined.map(size -> {
+      Grid cut = grid.orElseThrow();
+      return new Size(size.width() / cut.columns(), size.height() / cut.rows());
+    });
   }
 
   /** Sizes that hold whole patches and about the area of one slice. */

@@ -21,7 +21,8 @@ import org.tessera.error.GenerationException;
  * generated token, the terminator counted; the best {@code numBeams} are kept. The search ends when
  * there are that many and the best continuation, ended here, would not beat the worst of them, or
  * at {@code max_new_tokens}, where the beams still open count as hypotheses. Temperature, top-k and
- * top-p have no part in it.
+ * top-p have no part in it. The best continuation may be a terminator; Transformers 5 looks at the
+ * best that goes on, and so may stop steps earlier and, rarely, with another answer.
  *
  * <p>Where scores are equal, the lower beam and then the lower token id goes first, and of
  * hypotheses the later one. Not thread-safe.
@@ -127,7 +128,7 @@ public final class BeamSearch {
         parents[next.size()] = first ? 0 : parent;
         tokenIds[next.size()] = tokenId;
         next.add(longer);
-      } else if (rank < beams.size() && longer.score() > Float.NEGATIVE_INFINITY) {
+      } else if (rank < beams.size()) {
         keep(longer);
       }
     }

@@ -172,11 +172,11 @@ public final class Sampler {
 
   private void filter(float[] logits) {
     float max = process(logits);
-    float lowest = -Float.MAX_VALUE;
+    float lowest = Float.NEGATIVE_INFINITY;
     if (options.topK() > 0 && options.topK() < scores.length) {
       topK.clear();
       topK.offerAll(scores, 0f, 0);
-      lowest = Math.max(lowest, topK.worst());
+      lowest = topK.worst();
     }
     candidateCount = 0;
     mass = 0;
@@ -195,8 +195,8 @@ public final class Sampler {
     if (weight == 0) {
       return;
     }
-    if (candidateCount == candidates.length) { // ties with the k-th
-      candidates = Arrays.copyOf(candidates, (int) Math.min(scores.length, 2L * candidates.length));
+    if (candidateCount == candidates.length) { // more tokens equal the k-th
+      candidates = Arrays.copyOf(candidates, scores.length);
     }
     candidates[candidateCount++] = (long) Float.floatToRawIntBits(weight) << 32 | tokenId;
     mass += weight;

@@ -23,11 +23,10 @@ class PreprocessConformanceTest {
     assertThat(cases.size()).isPositive();
     return cases
         .valueStream()
-        .map(
-            c ->
-                DynamicTest.dynamicTest(
-                    c.get("image").asString() + " in " + c.get("max_slice_nums").asInt(),
-                    () -> check(c)));
+        .map(c ->
+            DynamicTest.dynamicTest(
+                c.get("image").asString() + " in " + c.get("max_slice_nums").asInt(),
+                () -> check(c)));
   }
 
   private void check(JsonNode expected) {

@@ -111,6 +111,13 @@ class BeamSearchTest {
   }
 
   @Test
+  void ofEqualHypothesesTheLaterOneIsTheAnswer() {
+    GenerationOptions options = GenerationOptions.beamSearch().withMaxNewTokens(1);
+    assertThat(search(options, Set.of(0), 5, tokens -> logs(0.1, 0.1, 0.3, 0.2, 0.3)))
+        .containsExactly(4);
+  }
+
+  @Test
   void stopsWhenNoBeamCanBeatTheWorstHypothesis() {
     GenerationOptions options = GenerationOptions.beamSearch().withNumBeams(2);
     int[] steps = {0};
