@@ -12,24 +12,32 @@ import java.nio.ByteOrder;
 import java.nio.channels.FileChannel;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.tessera.config.ModelConfig;
+import org.tessera.config.PublishedConfig;
+import org.tessera.tensor.DType;
+import org.tessera.tensor.Shape;
 import org.tessera.tensor.Tensor;
+import tools.jackson.databind.json.JsonMapper;
+import tools.jackson.databind.node.ObjectNode;
 
-/** A file of 6 GB that takes a few blocks of disk, as all but a few of its elements are holes. */
+/** Files of many gigabytes that take a few blocks of disk, as nearly all of them is holes. */
 class LargeFileTest {
   private static final int ROWS = 70_000;
   private static final int COLUMNS = 40_000;
   private static final long BIG_BYTES = 2L * ROWS * COLUMNS;
   private static final long MAX_HEAP_BYTES = 8 << 20;
 
+  private static final ThreadMXBean THREADS = (ThreadMXBean) ManagementFactory.getThreadMXBean();
+
   @TempDir Path directory;
 
   @Test
   void offsetsBeyondAnIntAreReadWithoutHeap() throws IOException {
     writeSparse();
-    ThreadMXBean threads = (ThreadMXBean) ManagementFactory.getThreadMXBean();
-    long allocated = threads.getCurrentThreadAllocatedBytes();
+    long allocated = THREADS.getCurrentThreadAllocatedBytes();
 
     try (SafetensorsCheckpoint checkpoint = SafetensorsCheckpoint.open(directory)) {
       Tensor big = checkpoint.get("big");
@@ -44,7 +52,41 @@ class LargeFileTest {
       assertThat(checkpoint.totalBytes()).isEqualTo(BIG_BYTES + 4);
     }
 
-    assertThat(threads.getCurrentThreadAllocatedBytes() - allocated).isLessThan(MAX_HEAP_BYTES);
+    assertThat(THREADS.getCurrentThreadAllocatedBytes() - allocated).isLessThan(MAX_HEAP_BYTES);
+  }
+
+  /** The published model: 789 tensors of bfloat16, 16,198,350,304 bytes. */
+  @Test
+  void theWholeModelIsWalkedWithoutHeap() throws IOException {
+    ModelConfig config = PublishedConfig.model();
+    Map<String, Shape> shapes = SafetensorsCheckpointTest.architecture(config);
+    writeSparse(shapes);
+    HostDevice device = new HostDevice();
+    long allocated = THREADS.getCurrentThreadAllocatedBytes();
+
+    try (SafetensorsCheckpoint checkpoint = SafetensorsCheckpoint.open(directory)) {
+      assertThat(checkpoint.names()).hasSize(789);
+      assertThat(checkpoint.totalBytes()).isEqualTo(16_198_350_304L);
+      Weights weights = Weights.root(checkpoint, device, device.allocateRegion(), DType.BF16);
+      shapes.forEach((name, shape) -> weights.matrix(name, shape));
+      weights.refuseUnused(name -> false);
+    }
+
+    assertThat(device.placedTypes).hasSize(789);
+    assertThat(THREADS.getCurrentThreadAllocatedBytes() - allocated).isLessThan(MAX_HEAP_BYTES);
+  }
+
+  private void writeSparse(Map<String, Shape> shapes) throws IOException {
+    ObjectNode header = new JsonMapper().createObjectNode();
+    long end = 0;
+    for (Map.Entry<String, Shape> entry : shapes.entrySet()) {
+      ObjectNode tensor = header.putObject(entry.getKey()).put("dtype", "BF16");
+      entry.getValue().dimensions().forEach(tensor.putArray("shape")::add);
+      long begin = end;
+      end += 2 * entry.getValue().elements();
+      tensor.putArray("data_offsets").add(begin).add(end);
+    }
+    writeSparse(header.toString(), end - 1, ByteBuffer.allocate(1));
   }
 
   private static short element(Tensor tensor, long row, long column) {
@@ -61,12 +103,13 @@ class LargeFileTest {
         {"big":{"dtype":"BF16","shape":[%d,%d],"data_offsets":[0,%d]},\
         "last":{"dtype":"F32","shape":[1],"data_offsets":[%d,%d]}}"""
             .formatted(ROWS, COLUMNS, BIG_BYTES, BIG_BYTES, BIG_BYTES + 4);
+    ByteBuffer end = ByteBuffer.allocate(6).order(ByteOrder.LITTLE_ENDIAN);
+    writeSparse(header, BIG_BYTES - 2, end.putShort((short) 0x3f80).putFloat(1.5f).flip());
+  }
+
+  /** Writes the header, a hole of {@code holeBytes}, and what ends the data. */
+  private void writeSparse(String header, long holeBytes, ByteBuffer end) throws IOException {
     byte[] start = SafetensorsWriter.file(header, new byte[0]);
-    ByteBuffer end =
-        ByteBuffer.allocate(6)
-            .order(ByteOrder.LITTLE_ENDIAN)
-            .putShort((short) 0x3f80)
-            .putFloat(1.5f);
     try (FileChannel channel =
         FileChannel.open(
             directory.resolve("model.safetensors"),
@@ -74,7 +117,7 @@ class LargeFileTest {
             StandardOpenOption.WRITE,
             StandardOpenOption.SPARSE)) {
       channel.write(ByteBuffer.wrap(start), 0);
-      channel.write(end.flip(), start.length + BIG_BYTES - 2);
+      channel.write(end, start.length + holeBytes);
     }
   }
 }
