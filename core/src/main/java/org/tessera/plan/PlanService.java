@@ -110,7 +110,8 @@ public final class PlanService {
         "%s as accelerate places weights within %s".formatted(strategy.label(), sizes(caps));
     List<String> notes = new ArrayList<>(unknownClasses(noSplit));
     if (options.accelerateCompat()) {
-      return DevicePlanner.plan(placement, weightsOnly(placement, request), reason, notes);
+      SortedMap<DeviceId, Long> bytes = accelerate.bytes(placement.byPrefix());
+      return DevicePlanner.plan(placement, weightsOnly(bytes), reason, notes);
     }
     refuseDisk(placement, budgets);
     SortedMap<DeviceId, PerDevice> predicted =
@@ -142,12 +143,10 @@ public final class PlanService {
     return spared;
   }
 
-  private SortedMap<DeviceId, PerDevice> weightsOnly(Placement placement, PlanRequest request) {
+  private static SortedMap<DeviceId, PerDevice> weightsOnly(SortedMap<DeviceId, Long> bytes) {
     SortedMap<DeviceId, PerDevice> weights = new TreeMap<>();
-    MemoryModel.weightBytes(
-            tree, placement, tensor -> ModuleSizes.accelerateBytes(tensor, request.dtype()))
-        .forEach((device, bytes) ->
-            weights.put(device, new PerDevice(device.label(), bytes, 0, 0, 0, 0)));
+    bytes.forEach((device, weightBytes) ->
+        weights.put(device, new PerDevice(device.label(), weightBytes, 0, 0, 0, 0)));
     return weights;
   }
 
