@@ -36,6 +36,9 @@ public final class PlanService {
     if (!options.accelerateCompat() && budgets.containsKey(DeviceId.DISK)) {
       throw new PlanException("--max-memory lists disk, which is not supported: list cpu or a GPU");
     }
+    if (budgets.isEmpty()) {
+      throw new PlanException("there is no device to place the model on: list cpu or a GPU");
+    }
     return switch (options.deviceMap()) {
       case DeviceMapChoice.Explicit(Placement placement) ->
           service.explicit(placement, budgets, request);
@@ -64,7 +67,8 @@ public final class PlanService {
     for (DeviceId device : placement.devices()) {
       if (!budgets.containsKey(device)) {
         throw new PlanException(
-            "the device map names %s, and there are only %s".formatted(device, names(budgets)));
+            "the device map names %s, which is not there: expected one of %s"
+                .formatted(device, names(budgets)));
       }
     }
     SortedMap<DeviceId, PerDevice> predicted =

@@ -152,7 +152,18 @@ class PlanServiceTest {
   void devicesThatAreNotThereAreRefused() {
     assertThatThrownBy(() -> PlanService.plan(FULL, map("{\"\": 2}"), TWO_GPUS, REQUEST))
         .isInstanceOf(PlanException.class)
-        .hasMessage("the device map names GPU 2, and there are only GPU 0, GPU 1, cpu");
+        .hasMessage(
+            "the device map names GPU 2, which is not there: expected one of GPU 0, GPU 1, cpu");
+  }
+
+  @Test
+  void withoutAnyDeviceThatIsSaid() {
+    for (PlanOptions options :
+        List.of(PlanOptions.AUTO, map("{\"\": 0}"), options("balanced", null, true))) {
+      assertThatThrownBy(() -> PlanService.plan(FULL, options, List.of(), REQUEST))
+          .isInstanceOf(PlanException.class)
+          .hasMessage("there is no device to place the model on: list cpu or a GPU");
+    }
   }
 
   @Test

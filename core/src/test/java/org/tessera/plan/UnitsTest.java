@@ -25,6 +25,8 @@ class UnitsTest {
     "10 GiB, 10737418240",
     "' 10GiB ', 10737418240",
     "1KB, 1000",
+    "1e-3MB, 1000",
+    "2.5E2KiB, 256000",
     "1.5MB, 1500000",
     "10GB, 10000000000",
     "80Gb, 10000000000",
@@ -51,7 +53,8 @@ class UnitsTest {
         "NaN",
         "NaNGiB",
         "InfinityGB",
-        "1e400GB",
+        "1eGB",
+        "1e9999GB",
         "1TiB",
         "10 apples",
         "1..5GB",
@@ -74,7 +77,8 @@ class UnitsTest {
         "9223372036854775808",
         "99999999999999999999999999999999999999",
         "99999999999999999999GiB",
-        "67108865GiB"
+        "67108865GiB",
+        "1e400GB"
       })
   void sizesBeyondAnyMemoryAreRefused(String text) {
     assertThatThrownBy(() -> ByteSize.parse(text))
