@@ -1,7 +1,6 @@
 package org.tessera.text;
 
 import java.nio.file.Path;
-import java.text.Normalizer;
 import java.util.Arrays;
 import java.util.List;
 import java.util.OptionalInt;
@@ -149,7 +148,7 @@ public final class Tokenizer {
     }
 
     void append(String text) {
-      String normalized = Normalizer.normalize(text, Normalizer.Form.NFC);
+      String normalized = Nfc.normalize(text);
       for (int start = 0; start < normalized.length(); ) {
         int end = QwenSplitter.next(normalized, start);
         appendPiece(normalized, start, end);

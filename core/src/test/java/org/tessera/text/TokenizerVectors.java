@@ -7,10 +7,15 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
+import tools.jackson.databind.node.ArrayNode;
+import tools.jackson.databind.node.ObjectNode;
 
 /** Where the reference vectors lie. */
 final class TokenizerVectors {
   static final JsonMapper JSON = new JsonMapper();
+
+  /** The row of the real vocabulary that the real checkpoint makes a special token. */
+  static final int UNK = 128244;
 
   private TokenizerVectors() {}
 
@@ -32,16 +37,34 @@ final class TokenizerVectors {
   }
 
   /**
-   * A directory like the real checkpoint's own: links to the real vocabulary, and the tokenizer
-   * configuration that makes its row {@code <unk>} a special token.
+   * Makes a directory like the real checkpoint's own, without tokenizer.json: the real vocabulary
+   * and the tokenizer configuration that makes its row {@code <unk>} a special token.
    */
   static Path qwen2Checkpoint(Path temporary) throws IOException {
     Path real = qwen2();
     for (String file : new String[] {"vocab.json", "merges.txt", "added_tokens.json"}) {
-      Files.createSymbolicLink(temporary.resolve(file), real.resolve(file).toAbsolutePath());
+      Files.copy(real.resolve(file), temporary.resolve(file));
     }
     Files.writeString(temporary.resolve("tokenizer_config.json"), "{\"unk_token\": \"<unk>\"}");
     return temporary;
+  }
+
+  /** The real vocabulary as one file, with the steps that the conformance tokenizer.json names. */
+  static String qwen2TokenizerJson() throws IOException {
+    Path real = qwen2();
+    ObjectNode root = (ObjectNode) read(checkpoint().resolve("tokenizer.json"));
+    ObjectNode model = (ObjectNode) root.get("model");
+    model.set("vocab", read(real.resolve("vocab.json")));
+    ArrayNode merges = model.putArray("merges");
+    Files.readAllLines(real.resolve("merges.txt")).stream()
+        .filter(line -> !line.isEmpty())
+        .forEach(merges::add);
+    JsonNode ids = read(real.resolve("added_tokens.json"));
+    for (JsonNode token : root.get("added_tokens")) {
+      JsonNode id = ids.get(token.get("content").stringValue());
+      ((ObjectNode) token).put("id", id == null ? UNK : id.intValue());
+    }
+    return JSON.writeValueAsString(root);
   }
 
   static JsonNode read(Path file) throws IOException {
