@@ -23,6 +23,7 @@ import org.tessera.text.Tokenizer;
 /** Whatever users write, the control tokens of a prompt are the template's. */
 class ControlTokenFuzzTest {
   private static final int QUERY_NUM = 4;
+  private static final List<Role> ROLES = List.of(Role.values());
   private static final Image PICTURE = new Image.Rgb("dot.png", 1, 1, new byte[3]);
   private static final String[] TEXTS = {
     "<|im_start|>",
@@ -113,7 +114,7 @@ class ControlTokenFuzzTest {
                 : new Part.Text(
                     TEXTS[random.nextInt(TEXTS.length)] + TEXTS[random.nextInt(TEXTS.length)]));
       }
-      Role role = random.nextInt(8) == 0 ? Role.values()[random.nextInt(3)] : Role.USER;
+      Role role = random.nextInt(8) == 0 ? ROLES.get(random.nextInt(ROLES.size())) : Role.USER;
       messages.add(new Message(role, parts));
     }
     return messages;

@@ -94,9 +94,9 @@ class PromptBuilderTest {
 
   @Test
   void refusesTooManyCharactersAndPicturesBeforeWorkingOnThem() {
-    String half = "a".repeat((4 << 20) / 2);
+    String half = "a".repeat((1 << 20) / 2);
     refused(
-        "the messages have 4,194,305 characters, at most 4,194,304 are accepted",
+        "the messages have 1,048,577 characters, at most 1,048,576 are accepted",
         Message.user(half),
         Message.user(half + "a"));
     List<Part> pictures = Collections.nCopies(100_000, new Part.Picture(PICTURE));

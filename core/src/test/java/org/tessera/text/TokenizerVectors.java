@@ -11,7 +11,7 @@ import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
 
 /** Where the reference vectors lie. */
-final class TokenizerVectors {
+public final class TokenizerVectors {
   static final JsonMapper JSON = new JsonMapper();
 
   /** The row of the real vocabulary that the real checkpoint makes a special token. */
@@ -19,12 +19,23 @@ final class TokenizerVectors {
 
   private TokenizerVectors() {}
 
-  static Path conformance() {
-    return Path.of(System.getProperty("project.root"), "conformance");
+  /** The project's own copy. */
+  public static Path checkpoint() {
+    return Path.of(System.getProperty("project.root"), "conformance", "checkpoint");
   }
 
-  static Path checkpoint() {
-    return conformance().resolve("checkpoint");
+  /**
+   * A file of the project's copy or, with {@code -Dconformance.dir}, of another directory of that
+   * form: the test is skipped where that does not have it.
+   */
+  public static Path conformance(String file) {
+    String other = System.getProperty("conformance.dir", "");
+    if (other.isEmpty()) {
+      return checkpoint().resolveSibling(file);
+    }
+    Path path = Path.of(other, file);
+    assumeThat(path).as("-Dconformance.dir has no " + file).exists();
+    return path;
   }
 
   /** The real vocabulary, which is not part of the project: the test is skipped without it. */
@@ -67,11 +78,11 @@ final class TokenizerVectors {
     return JSON.writeValueAsString(root);
   }
 
-  static JsonNode read(Path file) throws IOException {
+  public static JsonNode read(Path file) throws IOException {
     return JSON.readTree(Files.readAllBytes(file));
   }
 
-  static int[] ids(JsonNode array) {
+  public static int[] ids(JsonNode array) {
     int[] ids = new int[array.size()];
     for (int i = 0; i < ids.length; i++) {
       ids[i] = array.get(i).intValue();
