@@ -48,6 +48,9 @@ public record GenerationOptions(
         "repetition_penalty must be above 0, not " + repetitionPenalty);
     require(numBeams >= 1 && numBeams <= 16, "num_beams must be from 1 to 16, not " + numBeams);
     require(stop.stream().noneMatch(String::isEmpty), "a stop string must not be empty");
+    require(
+        logprobs == 0 || numBeams == 1,
+        "logprobs are not reported by beam search: num_beams must be 1");
     require(logprobs >= 0 && logprobs <= 20, "logprobs must be from 0 to 20, not " + logprobs);
   }
 

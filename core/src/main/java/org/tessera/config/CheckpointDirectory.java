@@ -76,9 +76,10 @@ public final class CheckpointDirectory {
    */
   public Path file(String name) {
     Path path = resolve(name);
+    String shown = StrictJson.printable(name);
     if (!has(name)) {
       throw new CheckpointException(
-          "%s is missing from the checkpoint directory %s".formatted(name, name(directory)));
+          "%s is missing from the checkpoint directory %s".formatted(shown, name(directory)));
     }
     Path real;
     try {
@@ -86,32 +87,36 @@ public final class CheckpointDirectory {
     } catch (IOException e) {
       throw new CheckpointException(
           "%s cannot be opened (%s): it may be a link to a file that was not downloaded"
-              .formatted(name, e.getClass().getSimpleName()),
+              .formatted(shown, e.getClass().getSimpleName()),
           e);
     }
     if (!real.startsWith(directory) && (blobs == null || !real.startsWith(blobs))) {
       throw new CheckpointException(
           "%s is a symbolic link that leads out of the checkpoint directory %s; link the whole directory or copy the file"
-              .formatted(name, name(directory)));
+              .formatted(shown, name(directory)));
     }
     if (!Files.isRegularFile(real)) {
-      throw new CheckpointException("%s is not a regular file".formatted(name));
+      throw new CheckpointException("%s is not a regular file".formatted(shown));
     }
     return real;
   }
 
   private Path resolve(String name) {
-    if (!isPlain(name)) {
-      throw new CheckpointException(
-          "\"%s\" is not a plain file name inside the checkpoint directory"
-              .formatted(StrictJson.printable(name)));
-    }
     try {
-      return directory.resolve(name);
+      if (isPlain(name)) {
+        return directory.resolve(name);
+      }
     } catch (InvalidPathException e) {
-      throw new CheckpointException(
-          "\"%s\" is not a file name on this system".formatted(StrictJson.printable(name)), e);
+      throw notPlain(name, e);
     }
+    throw notPlain(name, null);
+  }
+
+  private static CheckpointException notPlain(String name, @Nullable Throwable cause) {
+    return new CheckpointException(
+        "\"%s\" is not a plain file name inside the checkpoint directory"
+            .formatted(StrictJson.printable(name)),
+        cause);
   }
 
   private static boolean isPlain(String name) {

@@ -102,19 +102,35 @@ public final class StrictJson {
   }
 
   /**
-   * {@code text} fit for a one-line message: control characters escaped, the end cut off where it
-   * is long.
+   * {@code text} fit for a one-line message: what does not print, or turns the direction of what
+   * follows, is escaped, and the end is cut off where it is long.
    */
   public static String printable(String text) {
     StringBuilder printed = new StringBuilder();
-    for (int i = 0; i < text.length(); i++) {
+    for (int i = 0; i < text.length(); i += Character.charCount(text.codePointAt(i))) {
       if (printed.length() >= MAX_PRINTED_CHARS) {
         return printed.append('…').toString();
       }
-      char c = text.charAt(i);
-      boolean odd = Character.isISOControl(c) || Character.getType(c) == Character.FORMAT;
-      printed.append(odd ? String.format(Locale.ROOT, "\\u%04x", (int) c) : String.valueOf(c));
+      int codePoint = text.codePointAt(i);
+      if (isPrintable(codePoint)) {
+        printed.appendCodePoint(codePoint);
+      } else {
+        printed.append(String.format(Locale.ROOT, "\\u%04x", codePoint));
+      }
     }
     return printed.toString();
+  }
+
+  private static boolean isPrintable(int codePoint) {
+    return switch (Character.getType(codePoint)) {
+      case Character.CONTROL,
+          Character.FORMAT,
+          Character.SURROGATE,
+          Character.UNASSIGNED,
+          Character.LINE_SEPARATOR,
+          Character.PARAGRAPH_SEPARATOR ->
+          false;
+      default -> true;
+    };
   }
 }

@@ -37,7 +37,7 @@ final class AttentionTile {
 
   /** Forgets everything: no lane in use, no key seen. */
   void reset(int width, int lanes) {
-    int rows = Math.ceilDiv(width, Kernels.TILE_ROWS) * Kernels.TILE_ROWS;
+    int rows = Kernels.padded(width, Kernels.TILE_ROWS);
     queries = queryBuffer.atLeast(rows * lanes);
     weighted = weightedBuffer.atLeast(rows * lanes);
     Arrays.fill(queries, 0, rows * lanes, 0f);

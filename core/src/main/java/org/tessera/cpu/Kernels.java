@@ -24,7 +24,10 @@ interface Kernels {
   /** Columns of weights that {@link #dots} may widen at a time. */
   int DOT_BLOCK = 4096;
 
-  int DOT_SPARE = DOT_ROWS * DOT_BLOCK;
+  /** Widened rows are spaced so that they do not compete for the same cache sets. */
+  int DOT_STRIDE = DOT_BLOCK + 64;
+
+  int DOT_SPARE = DOT_ROWS * DOT_STRIDE;
 
   /** Floats of one vector. */
   int lanes();
@@ -42,8 +45,9 @@ interface Kernels {
   /**
    * Scalar products of a few rows of weights, {@link #DOT_ROWS} at most, with a few rows of
    * activations: {@code out[outAt + t * outStride + r] = sum over c of w[row + r][c] * x[t *
-   * w.columns + c]}.
+   * xStride + c]}.
    *
+   * @param xStride at least {@code w.columns} made a multiple of {@link #lanes}: zeros in between
    * @param spare {@link #DOT_SPARE} floats to use as one likes
    */
   void dots(
@@ -51,6 +55,7 @@ interface Kernels {
       int row,
       int rows,
       float[] x,
+      int xStride,
       int tokens,
       float[] out,
       int outAt,
@@ -160,4 +165,9 @@ interface Kernels {
 
   /** {@code inOut += x}. */
   void add(MemorySegment x, long xAt, int count, MemorySegment inOut, long inOutAt);
+
+  /** The smallest multiple of {@code unit} that is not below {@code count}. */
+  static int padded(int count, int unit) {
+    return Math.ceilDiv(count, unit) * unit;
+  }
 }

@@ -97,13 +97,17 @@ final class Linear {
   private void few(Tensor x, Matrix w, @Nullable MemorySegment bias, LinearEnd end, Tensor out) {
     int tokens = x.rows();
     int columns = w.columns();
-    float[] xs = activations.atLeast(tokens * columns);
-    kernels.widen(x, 0, tokens, 0, columns, xs, 0, columns);
+    int stride = Kernels.padded(columns, kernels.lanes());
+    float[] xs = activations.atLeast(tokens * stride);
+    kernels.widen(x, 0, tokens, 0, columns, xs, 0, stride);
+    for (int t = 0; t < tokens; t++) {
+      Arrays.fill(xs, t * stride + columns, (t + 1) * stride, 0f);
+    }
     int pieceRows =
         Math.max(
             STREAMED_BYTES / Math.max(1, 2 * columns),
             Math.ceilDiv(w.rows(), MAX_PIECES_A_WORKER * workers.count()));
-    int blockRows = Math.ceilDiv(Math.max(1, pieceRows), Kernels.DOT_ROWS) * Kernels.DOT_ROWS;
+    int blockRows = Kernels.padded(Math.max(1, pieceRows), Kernels.DOT_ROWS);
     workers.run(
         Block.count(w, blockRows),
         2L * tokens * w.rows() * columns,
@@ -114,7 +118,16 @@ final class Linear {
           for (int row = block.from; row < block.to; row += Kernels.DOT_ROWS) {
             int rows = Math.min(Kernels.DOT_ROWS, block.to - row);
             kernels.dots(
-                block.part, row, rows, xs, tokens, products, row - block.from, blockRows, spare);
+                block.part,
+                row,
+                rows,
+                xs,
+                stride,
+                tokens,
+                products,
+                row - block.from,
+                blockRows,
+                spare);
           }
           for (int t = 0; t < tokens; t++) {
             finish(products, t * blockRows, block, bias, end, out, t);

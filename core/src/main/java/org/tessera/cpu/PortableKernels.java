@@ -40,6 +40,7 @@ final class PortableKernels implements Kernels {
       int row,
       int rows,
       float[] x,
+      int xStride,
       int tokens,
       float[] out,
       int outAt,
@@ -51,10 +52,11 @@ final class PortableKernels implements Kernels {
     }
     for (int from = 0; from < columns; from += DOT_BLOCK) {
       int count = Math.min(DOT_BLOCK, columns - from);
-      widen(w, row, rows, from, count, spare, 0, DOT_BLOCK);
+      widen(w, row, rows, from, count, spare, 0, DOT_STRIDE);
       for (int t = 0; t < tokens; t++) {
         for (int r = 0; r < rows; r++) {
-          out[outAt + t * outStride + r] += dot(spare, r * DOT_BLOCK, x, t * columns + from, count);
+          out[outAt + t * outStride + r] +=
+              dot(spare, r * DOT_STRIDE, x, t * xStride + from, count);
         }
       }
     }

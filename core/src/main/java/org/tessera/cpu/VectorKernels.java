@@ -22,7 +22,7 @@ final class VectorKernels implements Kernels {
   @Override
   public void widen(
       Tensor w, int row, int rows, int column, int columns, float[] out, int outAt, int outStride) {
-    RowProducts.widen(w, row, rows, column, columns, out, outAt, outStride);
+    Widening.widen(w, row, rows, column, columns, out, outAt, outStride);
   }
 
   @Override
@@ -31,12 +31,13 @@ final class VectorKernels implements Kernels {
       int row,
       int rows,
       float[] x,
+      int xStride,
       int tokens,
       float[] out,
       int outAt,
       int outStride,
       float[] spare) {
-    RowProducts.dots(w, row, rows, x, tokens, out, outAt, outStride, spare);
+    RowProducts.dots(w, row, rows, x, xStride, tokens, out, outAt, outStride, spare);
   }
 
   @Override

@@ -161,6 +161,8 @@ public final class Engine implements AutoCloseable {
       generation.visionNanos += System.nanoTime() - start;
     } catch (RuntimeException e) {
       fail(generation, e);
+    } catch (OutOfMemoryError e) {
+      fail(generation, outOfMemory(e));
     }
   }
 
@@ -173,6 +175,9 @@ public final class Engine implements AutoCloseable {
     } catch (RuntimeException e) {
       // What the step left behind is unknown: everyone who took part in it is told.
       generations.forEach(generation -> fail(generation, e));
+      return;
+    } catch (OutOfMemoryError e) {
+      generations.forEach(generation -> fail(generation, outOfMemory(e)));
       return;
     }
     long nanos = System.nanoTime() - start;
@@ -257,13 +262,22 @@ public final class Engine implements AutoCloseable {
       report(generation, generation.decoding.best());
     }
     generation.release();
-    generation.listener.onFinished(generation.result(reason));
+    try {
+      generation.listener.onFinished(generation.result(reason));
+    } catch (RuntimeException e) {
+      generation.listener.onFailed(e);
+    }
   }
 
   private void fail(Generation generation, RuntimeException cause) {
     scheduler.remove(generation);
     generation.release();
     generation.listener.onFailed(cause);
+  }
+
+  private static GenerationException outOfMemory(OutOfMemoryError cause) {
+    return new GenerationException(
+        "memory did not suffice for this request: use fewer pictures or a shorter prompt", cause);
   }
 
   private static GenerationException closedException() {

@@ -7,6 +7,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.SortedMap;
+import java.util.TreeMap;
 import org.tessera.tensor.DType;
 
 /**
@@ -53,6 +54,16 @@ public final class AccelerateDeviceMap {
     Map<String, DeviceId> map = new GreedyFill(tree, sizes, noSplitClasses, budgets).run();
     merge(map, "");
     return Collections.unmodifiableMap(map);
+  }
+
+  /**
+   * Bytes of weights on each device of a map that {@link #infer} gave, as accelerate counts them.
+   */
+  public SortedMap<DeviceId, Long> bytes(Map<String, DeviceId> deviceMap) {
+    SortedMap<DeviceId, Long> bytes = new TreeMap<>();
+    deviceMap.forEach(
+        (path, device) -> bytes.merge(device, sizes.getOrDefault(path, 0L), Math::addExact));
+    return bytes;
   }
 
   /** Replaces the keys below {@code module} by one where they share a device, then goes deeper. */

@@ -10,7 +10,8 @@ import org.tessera.error.PlanException;
 public final class ByteSize {
   private static final Pattern SIZE =
       Pattern.compile(
-          "([0-9]+(?:\\.[0-9]*)?|\\.[0-9]+)\\s*([KMG])(I?)(B)", Pattern.CASE_INSENSITIVE);
+          "((?:[0-9]+(?:\\.[0-9]*)?|\\.[0-9]+)(?:E[+-]?[0-9]{1,3})?)\\s*([KMG])(I?)(B)",
+          Pattern.CASE_INSENSITIVE);
   private static final Pattern PLAIN = Pattern.compile("[0-9]+");
   private static final BigInteger ABOVE_MAX = BigInteger.valueOf(Long.MAX_VALUE);
   private static final int MAX_CHARACTERS = 40;

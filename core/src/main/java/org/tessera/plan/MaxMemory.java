@@ -7,7 +7,8 @@ import org.tessera.error.PlanException;
 
 /** The syntax of {@code --max-memory}: {@code 0=10GiB,1=10GiB,cpu=30GiB}. */
 public final class MaxMemory {
-  private static final int MAX_DEVICES = 64;
+  /** 16 GPUs of one machine, the CPU and the disk. */
+  private static final int MAX_DEVICES = 18;
 
   private MaxMemory() {}
 

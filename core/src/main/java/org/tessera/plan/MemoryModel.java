@@ -5,7 +5,6 @@ import java.util.Map;
 import java.util.Set;
 import java.util.SortedMap;
 import java.util.TreeMap;
-import java.util.function.ToLongFunction;
 import org.jspecify.annotations.Nullable;
 import org.tessera.error.PlanException;
 import org.tessera.plan.ModuleTree.ModuleNode;
@@ -113,10 +112,6 @@ final class MemoryModel {
     return sizes;
   }
 
-  ModuleTree tree() {
-    return tree;
-  }
-
   /** Bytes of a module's weights as loaded. */
   long weightBytes(String path) {
     return loadedBytes.getOrDefault(path, 0L);
@@ -159,7 +154,7 @@ final class MemoryModel {
   SortedMap<DeviceId, PerDevice> predict(Placement placement) {
     SortedMap<DeviceId, PerDevice> predicted = new TreeMap<>();
     SortedMap<DeviceId, Long> kvBytes = kvBytes(placement);
-    weightBytes(tree, placement, this::loaded)
+    weightBytes(placement)
         .forEach((device, weights) ->
             predicted.put(
                 device,
@@ -206,8 +201,7 @@ final class MemoryModel {
    * Bytes of weights by device. A tied tensor counts once on each device that has one of its names;
    * a buffer without a device of its own counts beside its module's first parameter.
    */
-  static SortedMap<DeviceId, Long> weightBytes(
-      ModuleTree tree, Placement placement, ToLongFunction<TensorSpec> tensorBytes) {
+  private SortedMap<DeviceId, Long> weightBytes(Placement placement) {
     record Copy(DeviceId device, String owner) {}
     SortedMap<DeviceId, Long> bytes = new TreeMap<>();
     Set<Copy> counted = new HashSet<>();
@@ -218,14 +212,14 @@ final class MemoryModel {
         DeviceId device = placement.deviceOf(path);
         moduleDevice = moduleDevice == null ? device : moduleDevice;
         if (device != null && counted.add(new Copy(device, tree.owner(path)))) {
-          bytes.merge(device, tensorBytes.applyAsLong(tensor), Math::addExact);
+          bytes.merge(device, loaded(tensor), Math::addExact);
         }
       }
       for (TensorSpec buffer : node.buffers()) {
         DeviceId device = placement.deviceOf(node.path(buffer.name()));
         DeviceId where = device == null ? moduleDevice : device;
         if (where != null) {
-          bytes.merge(where, tensorBytes.applyAsLong(buffer), Math::addExact);
+          bytes.merge(where, loaded(buffer), Math::addExact);
         }
       }
     }

@@ -58,7 +58,7 @@ public record ModelSizes(
   // a shape and that a hostile config.json cannot ask for a tree that fills the heap.
   private static final int MAX_WIDTH = 1 << 15;
   private static final int MAX_VOCABULARY = 1 << 24;
-  private static final int MAX_LAYERS = 1 << 10;
+  private static final int MAX_LAYERS = 1 << 9;
   private static final int MAX_CHANNELS = 64;
 
   public ModelSizes {

@@ -36,6 +36,9 @@ public final class PlanService {
     if (!options.accelerateCompat() && budgets.containsKey(DeviceId.DISK)) {
       throw new PlanException("--max-memory lists disk, which is not supported: list cpu or a GPU");
     }
+    if (budgets.isEmpty()) {
+      throw new PlanException("there is no device to place the model on: list cpu or a GPU");
+    }
     return switch (options.deviceMap()) {
       case DeviceMapChoice.Explicit(Placement placement) ->
           service.explicit(placement, budgets, request);
@@ -64,7 +67,8 @@ public final class PlanService {
     for (DeviceId device : placement.devices()) {
       if (!budgets.containsKey(device)) {
         throw new PlanException(
-            "the device map names %s, and there are only %s".formatted(device, names(budgets)));
+            "the device map names %s, which is not there: expected one of %s"
+                .formatted(device, names(budgets)));
       }
     }
     SortedMap<DeviceId, PerDevice> predicted =
@@ -110,7 +114,8 @@ public final class PlanService {
         "%s as accelerate places weights within %s".formatted(strategy.label(), sizes(caps));
     List<String> notes = new ArrayList<>(unknownClasses(noSplit));
     if (options.accelerateCompat()) {
-      return DevicePlanner.plan(placement, weightsOnly(placement, request), reason, notes);
+      SortedMap<DeviceId, Long> bytes = accelerate.bytes(placement.byPrefix());
+      return DevicePlanner.plan(placement, weightsOnly(bytes), reason, notes);
     }
     refuseDisk(placement, budgets);
     SortedMap<DeviceId, PerDevice> predicted =
@@ -142,12 +147,10 @@ public final class PlanService {
     return spared;
   }
 
-  private SortedMap<DeviceId, PerDevice> weightsOnly(Placement placement, PlanRequest request) {
+  private static SortedMap<DeviceId, PerDevice> weightsOnly(SortedMap<DeviceId, Long> bytes) {
     SortedMap<DeviceId, PerDevice> weights = new TreeMap<>();
-    MemoryModel.weightBytes(
-            tree, placement, tensor -> ModuleSizes.accelerateBytes(tensor, request.dtype()))
-        .forEach((device, bytes) ->
-            weights.put(device, new PerDevice(device.label(), bytes, 0, 0, 0, 0)));
+    bytes.forEach((device, weightBytes) ->
+        weights.put(device, new PerDevice(device.label(), weightBytes, 0, 0, 0, 0)));
     return weights;
   }
 

@@ -11,17 +11,17 @@ import org.tessera.plan.Candidate.Stage;
 /**
  * Finds the best way to lay whole layers in contiguous stages over the given devices, with the
  * vision tower and the resampler whole. It looks at every device for the vision part, the
- * embeddings and the head, and prefers, in this order: vision on a GPU, few bytes of weights on the
- * CPU, few hops of activations beside those between stages, and evenly filled GPUs.
+ * embeddings and the head, and prefers, in this order: vision on a GPU, few bytes that the CPU
+ * reads for a token, few hops of activations beside those between stages, and evenly filled GPUs.
  */
 final class StageSearch {
 
   /** A layout and what it is judged by; less is better in each. */
   private record Judged(
-      Layout layout, boolean visionOnCpu, long cpuWeightBytes, int hops, double fullest) {
+      Layout layout, boolean visionOnCpu, long cpuBytesPerToken, int hops, double fullest) {
     static final Comparator<Judged> ORDER =
         Comparator.comparing(Judged::visionOnCpu)
-            .thenComparingLong(Judged::cpuWeightBytes)
+            .thenComparingLong(Judged::cpuBytesPerToken)
             .thenComparingInt(Judged::hops)
             .thenComparingDouble(Judged::fullest);
   }
@@ -89,7 +89,7 @@ final class StageSearch {
     return new Judged(
         layout,
         isCpu(vision),
-        cpuWeightBytes(layers, vision, embedding, head),
+        cpuBytesPerToken(layers, head),
         hops(layout),
         fullest(taken, layers));
   }
@@ -153,14 +153,13 @@ final class StageSearch {
     return stages;
   }
 
-  private long cpuWeightBytes(int[] layers, int vision, int embedding, int head) {
+  /** Layers and head are read as a whole for each token, of the embeddings only a row. */
+  private long cpuBytesPerToken(int[] layers, int head) {
     int last = layers.length - 1;
     if (!isCpu(last)) {
       return 0;
     }
     return layers[last] * memory.weightBytes(MiniCpmModules.LAYERS + ".0")
-        + (vision == last ? memory.visionBytes(device(last)) : 0)
-        + (embedding == last ? memory.weightBytes(MiniCpmModules.EMBED_TOKENS) : 0)
         + (head == last ? headBytes() : 0);
   }
 

@@ -9,10 +9,10 @@ import org.tessera.error.InvalidRequestException;
 /** What a list of messages must be, so that the template makes sense of it. */
 final class Conversation {
   /**
-   * Characters in all texts together. Qwen2's longest token stands for 128 characters, so more than
-   * this could never fit into its 32,768 positions.
+   * Characters in all texts together: several times what 32,768 tokens of any language hold, and
+   * few enough that tokenizing them costs tens of megabytes, not hundreds.
    */
-  static final int MAX_CHARACTERS = 4 << 20;
+  static final int MAX_CHARACTERS = 1 << 20;
 
   private Conversation() {}
 

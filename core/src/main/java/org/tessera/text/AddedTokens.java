@@ -16,7 +16,7 @@ final class AddedTokens {
     for (AddedToken token : tokens) {
       Node node = root;
       for (char c : token.content().toCharArray()) {
-        node = node.children.computeIfAbsent(c, unused -> new Node());
+        node = node.children.computeIfAbsent(c, key -> new Node());
       }
       node.token = token;
     }

@@ -1,6 +1,7 @@
 package org.tessera.text;
 
 import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
 
 /**
  * GPT-2's alphabet, in which tokenizer files write bytes: each of the 256 bytes has one printable
@@ -12,7 +13,7 @@ final class ByteAlphabet {
   private static final short[] BYTES = new short[512];
 
   static {
-    java.util.Arrays.fill(BYTES, (short) -1);
+    Arrays.fill(BYTES, (short) -1);
     int unprintable = 0;
     for (int b = 0; b < 256; b++) {
       boolean printable = (b >= '!' && b <= '~') || (b >= 0xA1 && b != 0xAD);

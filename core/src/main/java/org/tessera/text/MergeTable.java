@@ -1,5 +1,7 @@
 package org.tessera.text;
 
+import java.util.Arrays;
+
 /**
  * Which two neighbouring tokens merge, how early and into what: an open-addressing hash table with
  * primitive keys, because it is asked once for every byte of a text.
@@ -19,7 +21,7 @@ final class MergeTable {
     int slots = Integer.highestOneBit(Math.max(merges, 1)) << 2;
     keys = new long[slots];
     values = new long[slots];
-    java.util.Arrays.fill(keys, FREE);
+    Arrays.fill(keys, FREE);
     mask = slots - 1;
   }
 

@@ -6,9 +6,6 @@ package org.tessera.text;
  * decoder differs: it gives one U+FFFD for a surrogate's three bytes where those give three.
  */
 final class Utf8 {
-  /** An incomplete character is at most this long. */
-  static final int MAX_INCOMPLETE_BYTES = 3;
-
   private static final char REPLACEMENT = '\uFFFD';
 
   private Utf8() {}
@@ -75,7 +72,7 @@ final class Utf8 {
   private static int codePoint(byte[] bytes, int start, int continuations) {
     int codePoint = bytes[start] & (0x3F >> continuations);
     for (int i = 1; i <= continuations; i++) {
-      codePoint = codePoint << 6 | bytes[start + i] & 0x3F;
+      codePoint = (codePoint << 6) | (bytes[start + i] & 0x3F);
     }
     return codePoint;
   }

@@ -6,7 +6,6 @@ import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import org.jspecify.annotations.Nullable;
 import org.tessera.error.CheckpointException;
 
 /** Puts a vocabulary together and refuses what does not fit; every error names the file. */
@@ -114,7 +113,7 @@ final class VocabularyBuilder {
     return id;
   }
 
-  private static void checkId(String file, @Nullable String token, long id) {
+  private static void checkId(String file, String token, long id) {
     if (id < 0 || id >= MAX_IDS) {
       throw new CheckpointException(
           "%s: token \"%s\" has id %d, expected 0 to %d".formatted(file, token, id, MAX_IDS - 1));

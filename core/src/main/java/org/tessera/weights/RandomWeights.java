@@ -6,14 +6,14 @@ import static java.lang.foreign.ValueLayout.JAVA_SHORT_UNALIGNED;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.Collections;
-import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Set;
 import java.util.SplittableRandom;
 import java.util.TreeMap;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.stream.IntStream;
-import java.util.stream.LongStream;
 import org.tessera.error.CheckpointException;
 import org.tessera.tensor.DType;
 import org.tessera.tensor.Shape;
@@ -25,16 +25,15 @@ import org.tessera.tensor.Tensor;
  *
  * <p>Matrices are normal with a standard deviation of 0.02, biases with 0.002, and the weights of
  * norms, told by one dimension and a name that ends in {@code .weight}, are 1: activations of a
- * deep model stay finite. To be made at the speed of memory, a tensor is filled from one pool of
- * random values, starting somewhere in it by its name: larger tensors repeat with the pool's period
- * of 16,777,213 elements, a prime, so that no row of a matrix equals another one.
+ * deep model stay finite. To be made at the speed of memory, a matrix is filled from one pool of
+ * random values, starting somewhere in it by its name: larger ones repeat with the pool's period of
+ * 16,777,213 elements, a prime, so that no row equals another one.
  *
- * <p>Each tensor takes native memory of its own when it is first fetched.
+ * <p>All tensors are made at once, on all processors, in native memory.
  */
 public final class RandomWeights implements WeightSource {
   private static final int POOL_ELEMENTS = 16_777_213;
   private static final int POOL_CHUNK = 1 << 18;
-  private static final long COPY_CHUNK_BYTES = 8L << 20;
   private static final float MATRIX_DEVIATION = 0.02f;
   private static final float BIAS_DEVIATION = 0.002f;
 
@@ -43,7 +42,7 @@ public final class RandomWeights implements WeightSource {
   private final long seed;
   private final Arena arena;
   private final MemorySegment pool;
-  private final Map<String, Tensor> tensors = new HashMap<>();
+  private final Map<String, Tensor> tensors = new ConcurrentHashMap<>();
 
   /**
    * @param shapes tensors by name
@@ -58,9 +57,19 @@ public final class RandomWeights implements WeightSource {
     this.dtype = dtype;
     this.seed = seed;
     this.arena = Arena.ofShared();
-    this.pool = arena.allocate((long) POOL_ELEMENTS * dtype.bytes(), Long.BYTES);
-    int chunks = Math.ceilDiv(POOL_ELEMENTS, POOL_CHUNK);
-    IntStream.range(0, chunks).parallel().forEach(this::fillPool);
+    boolean filled = false;
+    try {
+      this.pool = arena.allocate((long) POOL_ELEMENTS * dtype.bytes(), Long.BYTES);
+      int chunks = Math.ceilDiv(POOL_ELEMENTS, POOL_CHUNK);
+      IntStream.range(0, chunks).parallel().forEach(this::fillPool);
+      // Most of the time goes into the first touch of new pages, which the allocation does.
+      List.copyOf(this.shapes.keySet()).parallelStream().forEach(this::fill);
+      filled = true;
+    } finally {
+      if (!filled) {
+        arena.close();
+      }
+    }
   }
 
   private void fillPool(int chunk) {
@@ -83,28 +92,28 @@ public final class RandomWeights implements WeightSource {
 
   @Override
   public WeightInfo info(String name) {
-    return new WeightInfo(description(), dtype, shape(name));
+    Shape shape = shapes.get(name);
+    if (shape == null) {
+      throw missing(name);
+    }
+    return new WeightInfo(description(), dtype, shape);
   }
 
   @Override
-  public synchronized Tensor get(String name) {
+  public Tensor get(String name) {
     Tensor tensor = tensors.get(name);
     if (tensor == null) {
-      tensor = fill(name, shape(name));
-      tensors.put(name, tensor);
+      throw missing(name);
     }
     return tensor;
   }
 
-  private Shape shape(String name) {
-    Shape shape = shapes.get(name);
-    if (shape == null) {
-      throw new CheckpointException("%s: tensor %s is missing".formatted(description(), name));
-    }
-    return shape;
+  private CheckpointException missing(String name) {
+    return new CheckpointException("%s: tensor %s is missing".formatted(description(), name));
   }
 
-  private Tensor fill(String name, Shape shape) {
+  private void fill(String name) {
+    Shape shape = Objects.requireNonNull(shapes.get(name));
     List<Integer> dimensions = shape.dimensions();
     int rows = dimensions.size() < 2 ? 1 : dimensions.getFirst();
     int columns = rows == 0 ? 0 : Math.toIntExact(shape.elements() / rows);
@@ -118,24 +127,18 @@ public final class RandomWeights implements WeightSource {
         write(tensor.memory(), i, norm ? 1 : (float) (random.nextGaussian() * BIAS_DEVIATION));
       }
     }
-    return tensor;
+    tensors.put(name, tensor);
   }
 
   private void copyFromPool(String name, MemorySegment target) {
-    long start = Math.floorMod(hash(name), POOL_ELEMENTS) * (long) dtype.bytes();
-    long chunks = Math.ceilDiv(target.byteSize(), COPY_CHUNK_BYTES);
-    LongStream.range(0, chunks)
-        .parallel()
-        .forEach(chunk -> {
-          long from = chunk * COPY_CHUNK_BYTES;
-          long to = Math.min(from + COPY_CHUNK_BYTES, target.byteSize());
-          while (from < to) {
-            long poolOffset = (start + from) % pool.byteSize();
-            long count = Math.min(to - from, pool.byteSize() - poolOffset);
-            MemorySegment.copy(pool, poolOffset, target, from, count);
-            from += count;
-          }
-        });
+    long poolOffset = Math.floorMod(hash(name), POOL_ELEMENTS) * (long) dtype.bytes();
+    long offset = 0;
+    while (offset < target.byteSize()) {
+      long count = Math.min(target.byteSize() - offset, pool.byteSize() - poolOffset);
+      MemorySegment.copy(pool, poolOffset, target, offset, count);
+      offset += count;
+      poolOffset = 0;
+    }
   }
 
   /** A well-mixed hash: names of a checkpoint differ in a digit. */

@@ -88,7 +88,8 @@ public final class SafetensorsCheckpoint implements WeightSource {
       CheckpointDirectory files, Map<String, Set<String>> shards, Arena arena) {
     Map<String, SafetensorsFile> fileOf = new HashMap<>();
     shards.forEach((shard, names) -> {
-      SafetensorsFile file = SafetensorsFile.open(shard, files.file(shard), arena);
+      Path path = files.file(shard);
+      SafetensorsFile file = SafetensorsFile.open(StrictJson.printable(shard), path, arena);
       requireSame(file, names);
       names.forEach(name -> fileOf.put(name, file));
     });

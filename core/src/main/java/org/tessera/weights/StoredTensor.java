@@ -1,6 +1,7 @@
 package org.tessera.weights;
 
 import java.util.Map;
+import org.tessera.config.StrictJson;
 import org.tessera.error.CheckpointException;
 import org.tessera.tensor.DType;
 import org.tessera.tensor.Shape;
@@ -50,7 +51,7 @@ record StoredTensor(String dtype, Shape shape, long begin, long end) {
       default ->
           throw new CheckpointException(
               "%s: tensor %s has the type %s, expected F32, BF16 or F16"
-                  .formatted(file, name, dtype));
+                  .formatted(file, StrictJson.printable(name), dtype));
     };
   }
 

@@ -45,7 +45,8 @@ class CheckpointDirectoryTest {
         "..\\config.json",
         "C:config.json",
         "config.json\u0000",
-        "config\n.json"
+        "config\n.json",
+        "config\ud800.json"
       })
   void refusesNamesThatAreNotPlain(String name) {
     CheckpointDirectory files = CheckpointDirectory.open(directory);
@@ -64,6 +65,13 @@ class CheckpointDirectoryTest {
     assertThatThrownBy(() -> files.file("a".repeat(256)))
         .isInstanceOf(CheckpointException.class)
         .hasMessageContaining("is not a plain file name");
+  }
+
+  @Test
+  void whatDoesNotPrintIsEscaped() {
+    assertThat(StrictJson.printable("a\u0007\u202eb\u2028c\ud800d\ud83d\ude00é"))
+        .isEqualTo("a\\u0007\\u202eb\\u2028c\\ud800d\ud83d\ude00é");
+    assertThat(StrictJson.printable("a".repeat(1000))).isEqualTo("a".repeat(160) + "…");
   }
 
   @Test

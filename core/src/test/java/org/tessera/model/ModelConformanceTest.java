@@ -103,8 +103,7 @@ class ModelConformanceTest {
       model.vpm().embed(patches, grids, hidden, workspace);
       assertClose(device.download(hidden), expected.get(embeddings));
       model.vpm().forward(patches, grids, segments, hidden, workspace);
-      assertClose(
-          device.download(hidden), expected.get(chat.name() + ".vpm_last_hidden_state"));
+      assertClose(device.download(hidden), expected.get(chat.name() + ".vpm_last_hidden_state"));
     }
   }
 
@@ -115,8 +114,7 @@ class ModelConformanceTest {
     int layers = config.model().numHiddenLayers();
     int blocks = Math.ceilDiv(ids.length, BLOCK_ROWS);
     try (Workspace workspace = new Workspace(device);
-        KvCache cache =
-            new KvCache(device, layers, model.spec().heads(), blocks, BLOCK_ROWS)) {
+        KvCache cache = new KvCache(device, layers, model.spec().heads(), blocks, BLOCK_ROWS)) {
       Tensor hidden = workspace.allocate(ids.length, config.model().hiddenSize());
       model.embed(workspace.upload(ids), hidden);
       splice(chat, hidden, workspace);

@@ -28,7 +28,7 @@ class AccelerateDeviceMapTest {
 
   /**
    * Random trees with tied parameters, buffers of several types and own parameters beside children,
-   * put through the functions of accelerate 1.15.
+   * put through the functions of accelerate 1.15 with a stand-in for PyTorch's module class.
    */
   @TestFactory
   Stream<DynamicTest> mapsOfRandomTreesAreThoseOfAccelerate() throws IOException {

@@ -29,14 +29,20 @@ record DeviceMapVectors(ModuleTree tree, DType dtype, List<Case> cases) {
 
   private static final JsonMapper JSON = new JsonMapper();
 
-  /** The reference vectors of the project, or of the directory that a system property names. */
+  /** The file of the directory that a system property names, or else the project's own. */
   static Optional<Path> file() {
     String named = System.getProperty("conformance.dir", "");
-    Path directory =
-        named.isEmpty()
-            ? Path.of(System.getProperty("project.root"), "conformance")
-            : Path.of(named);
+    Path directory = named.isEmpty() ? projectDirectory() : Path.of(named);
     return Optional.of(directory.resolve("device_map.json")).filter(Files::exists);
+  }
+
+  /** The project's own vectors, which are of MiniCPM-V 2.6 itself. */
+  static DeviceMapVectors ofTheFullSizeModel() {
+    return read(projectDirectory().resolve("device_map.json"));
+  }
+
+  private static Path projectDirectory() {
+    return Path.of(System.getProperty("project.root"), "conformance");
   }
 
   static DeviceMapVectors read(Path file) {

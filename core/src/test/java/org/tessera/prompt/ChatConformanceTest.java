@@ -3,13 +3,16 @@ package org.tessera.prompt;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.io.IOException;
-import java.nio.file.Files;
+import java.io.UncheckedIOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
 import java.util.stream.Stream;
+import javax.imageio.ImageIO;
+import javax.imageio.ImageReader;
+import javax.imageio.stream.ImageInputStream;
 import org.junit.jupiter.api.DynamicTest;
 import org.junit.jupiter.api.TestFactory;
 import org.tessera.api.Image;
@@ -18,28 +21,33 @@ import org.tessera.api.Message;
 import org.tessera.api.Part;
 import org.tessera.api.Role;
 import org.tessera.text.Tokenizer;
+import org.tessera.text.TokenizerVectors;
 import tools.jackson.databind.JsonNode;
-import tools.jackson.databind.json.JsonMapper;
 
 /** Every conversation of chat.json, against the prompt, ids and bounds of the original. */
 class ChatConformanceTest {
-  private static final JsonMapper JSON = new JsonMapper();
-  private static final Path CONFORMANCE =
-      Path.of(System.getProperty("project.root"), "conformance");
-
-  private final JsonNode pictures = read("preprocess.json");
+  private final JsonNode config = read("checkpoint/config.json");
+  private final JsonNode preprocessor = read("checkpoint/preprocessor_config.json");
+  private final int queryNum = config.get("query_num").intValue();
   private final PromptBuilder builder =
       new PromptBuilder(
-          Tokenizer.load(CONFORMANCE.resolve("checkpoint")),
-          ImageTokens.defaults(),
-          64,
-          true,
-          32768);
+          Tokenizer.load(TokenizerVectors.conformance("checkpoint")),
+          new ImageTokens(
+              preprocessor.get("im_start").stringValue(),
+              preprocessor.get("im_end").stringValue(),
+              preprocessor.get("slice_start").stringValue(),
+              preprocessor.get("slice_end").stringValue(),
+              preprocessor.get("unk").stringValue(),
+              preprocessor.get("im_id_start").stringValue(),
+              preprocessor.get("im_id_end").stringValue()),
+          queryNum,
+          preprocessor.get("use_image_id").booleanValue(),
+          config.get("max_position_embeddings").intValue());
 
   @TestFactory
   Stream<DynamicTest> conversations() {
     JsonNode cases = read("chat.json");
-    assertThat(cases).hasSizeGreaterThanOrEqualTo(13);
+    assertThat(cases).isNotEmpty();
     return cases
         .valueStream()
         .map(c -> DynamicTest.dynamicTest(c.get("name").stringValue(), () -> check(c)));
@@ -49,7 +57,8 @@ class ChatConformanceTest {
     List<Message> messages = messages(c);
     JsonNode given = c.get("options");
     InputOptions options = InputOptions.defaults();
-    int maxSliceNums = given.path("max_slice_nums").asInt(9);
+    int maxSliceNums =
+        given.path("max_slice_nums").asInt(preprocessor.get("max_slice_nums").intValue());
     if (given.has("use_image_id")) {
       options = options.withUseImageId(given.get("use_image_id").booleanValue());
     }
@@ -70,7 +79,7 @@ class ChatConformanceTest {
                 .valueStream()
                 .map(bound -> List.of(bound.get(0).intValue(), bound.get(1).intValue()))
                 .toList());
-    assertThat(prompt.imageTokens()).isEqualTo(64 * c.get("image_bound").size());
+    assertThat(prompt.imageTokens()).isEqualTo(queryNum * c.get("image_bound").size());
   }
 
   private static List<Message> messages(JsonNode c) {
@@ -93,7 +102,7 @@ class ChatConformanceTest {
     return messages;
   }
 
-  private List<Optional<SliceGrid>> grids(List<Message> messages, int maxSliceNums) {
+  private static List<Optional<SliceGrid>> grids(List<Message> messages, int maxSliceNums) {
     List<Optional<SliceGrid>> grids = new ArrayList<>();
     for (Message message : messages) {
       for (Part part : message.content()) {
@@ -105,16 +114,15 @@ class ChatConformanceTest {
     return grids;
   }
 
-  private Optional<SliceGrid> grid(String image, int maxSliceNums) {
-    JsonNode size = null;
-    for (JsonNode picture : pictures) {
-      if (picture.get("image").stringValue().equals(image)) {
-        size = picture;
-      }
+  private static Optional<SliceGrid> grid(String image, int maxSliceNums) {
+    Path file = TokenizerVectors.conformance("images/" + image);
+    try (ImageInputStream in = ImageIO.createImageInputStream(file.toFile())) {
+      ImageReader reader = ImageIO.getImageReaders(in).next();
+      reader.setInput(in);
+      return SlicePlan.grid(reader.getWidth(0), reader.getHeight(0), maxSliceNums);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
     }
-    assertThat(size).as(image).isNotNull();
-    return SlicePlan.grid(
-        size.get("width").intValue(), size.get("height").intValue(), maxSliceNums);
   }
 
   private static String render(List<Piece> pieces) {
@@ -132,9 +140,9 @@ class ChatConformanceTest {
 
   private static JsonNode read(String file) {
     try {
-      return JSON.readTree(Files.readAllBytes(CONFORMANCE.resolve(file)));
+      return TokenizerVectors.read(TokenizerVectors.conformance(file));
     } catch (IOException e) {
-      throw new java.io.UncheckedIOException(e);
+      throw new UncheckedIOException(e);
     }
   }
 }

@@ -12,9 +12,8 @@ import tools.jackson.databind.JsonNode;
 class TokenizerConformanceTest {
   @Test
   void encodesAndDecodesAsTheOriginal() throws IOException {
-    Tokenizer tokenizer = Tokenizer.load(TokenizerVectors.checkpoint());
-    JsonNode cases =
-        TokenizerVectors.read(TokenizerVectors.conformance().resolve("tokenizer_cases.json"));
+    Tokenizer tokenizer = Tokenizer.load(TokenizerVectors.conformance("checkpoint"));
+    JsonNode cases = TokenizerVectors.read(TokenizerVectors.conformance("tokenizer_cases.json"));
     assertThat(cases).isNotEmpty();
     for (JsonNode c : cases) {
       String text = c.get("text").stringValue();

@@ -7,19 +7,35 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
+import tools.jackson.databind.node.ArrayNode;
+import tools.jackson.databind.node.ObjectNode;
 
 /** Where the reference vectors lie. */
-final class TokenizerVectors {
+public final class TokenizerVectors {
   static final JsonMapper JSON = new JsonMapper();
+
+  /** The row of the real vocabulary that the real checkpoint makes a special token. */
+  static final int UNK = 128244;
 
   private TokenizerVectors() {}
 
-  static Path conformance() {
-    return Path.of(System.getProperty("project.root"), "conformance");
+  /** The project's own copy. */
+  public static Path checkpoint() {
+    return Path.of(System.getProperty("project.root"), "conformance", "checkpoint");
   }
 
-  static Path checkpoint() {
-    return conformance().resolve("checkpoint");
+  /**
+   * A file of the project's copy or, with {@code -Dconformance.dir}, of another directory of that
+   * form: the test is skipped where that does not have it.
+   */
+  public static Path conformance(String file) {
+    String other = System.getProperty("conformance.dir", "");
+    if (other.isEmpty()) {
+      return checkpoint().resolveSibling(file);
+    }
+    Path path = Path.of(other, file);
+    assumeThat(path).as("-Dconformance.dir has no " + file).exists();
+    return path;
   }
 
   /** The real vocabulary, which is not part of the project: the test is skipped without it. */
@@ -32,23 +48,41 @@ final class TokenizerVectors {
   }
 
   /**
-   * A directory like the real checkpoint's own: links to the real vocabulary, and the tokenizer
-   * configuration that makes its row {@code <unk>} a special token.
+   * Makes a directory like the real checkpoint's own, without tokenizer.json: the real vocabulary
+   * and the tokenizer configuration that makes its row {@code <unk>} a special token.
    */
   static Path qwen2Checkpoint(Path temporary) throws IOException {
     Path real = qwen2();
     for (String file : new String[] {"vocab.json", "merges.txt", "added_tokens.json"}) {
-      Files.createSymbolicLink(temporary.resolve(file), real.resolve(file).toAbsolutePath());
+      Files.copy(real.resolve(file), temporary.resolve(file));
     }
     Files.writeString(temporary.resolve("tokenizer_config.json"), "{\"unk_token\": \"<unk>\"}");
     return temporary;
   }
 
-  static JsonNode read(Path file) throws IOException {
+  /** The real vocabulary as one file, with the steps that the conformance tokenizer.json names. */
+  static String qwen2TokenizerJson() throws IOException {
+    Path real = qwen2();
+    ObjectNode root = (ObjectNode) read(checkpoint().resolve("tokenizer.json"));
+    ObjectNode model = (ObjectNode) root.get("model");
+    model.set("vocab", read(real.resolve("vocab.json")));
+    ArrayNode merges = model.putArray("merges");
+    Files.readAllLines(real.resolve("merges.txt")).stream()
+        .filter(line -> !line.isEmpty())
+        .forEach(merges::add);
+    JsonNode ids = read(real.resolve("added_tokens.json"));
+    for (JsonNode token : root.get("added_tokens")) {
+      JsonNode id = ids.get(token.get("content").stringValue());
+      ((ObjectNode) token).put("id", id == null ? UNK : id.intValue());
+    }
+    return JSON.writeValueAsString(root);
+  }
+
+  public static JsonNode read(Path file) throws IOException {
     return JSON.readTree(Files.readAllBytes(file));
   }
 
-  static int[] ids(JsonNode array) {
+  public static int[] ids(JsonNode array) {
     int[] ids = new int[array.size()];
     for (int i = 0; i < ids.length; i++) {
       ids[i] = array.get(i).intValue();
