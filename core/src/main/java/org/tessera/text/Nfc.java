@@ -63,11 +63,10 @@ final class Nfc {
     Map<Integer, int[]> decompositions = new HashMap<>();
     int[] marks =
         run.codePoints()
-            .flatMap(
-                mark ->
-                    Arrays.stream(
-                        decompositions.computeIfAbsent(
-                            mark, m -> decompose(Character.toString(m)).codePoints().toArray())))
+            .flatMap(mark ->
+                Arrays.stream(
+                    decompositions.computeIfAbsent(
+                        mark, m -> decompose(Character.toString(m)).codePoints().toArray())))
             .toArray();
     Map<Integer, Integer> ranks = ranks(marks);
     for (int start = 0; start < marks.length; ) {

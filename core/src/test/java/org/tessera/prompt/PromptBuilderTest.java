@@ -100,13 +100,12 @@ class PromptBuilderTest {
         Message.user(half),
         Message.user(half + "a"));
     List<Part> pictures = Collections.nCopies(100_000, new Part.Picture(PICTURE));
-    assertThatThrownBy(
-            () ->
-                builder.build(
-                    List.of(new Message(Role.USER, pictures)),
-                    Collections.nCopies(100_000, Optional.of(new SliceGrid(3, 3))),
-                    OPTIONS.withTruncate(true),
-                    true))
+    assertThatThrownBy(() ->
+            builder.build(
+                List.of(new Message(Role.USER, pictures)),
+                Collections.nCopies(100_000, Optional.of(new SliceGrid(3, 3))),
+                OPTIONS.withTruncate(true),
+                true))
         .isInstanceOf(InvalidRequestException.class)
         .hasMessage(
             "100,000 pictures need 64,000,000 tokens, the model has 32,768 positions; send fewer"
@@ -128,13 +127,12 @@ class PromptBuilderTest {
                 + " pictures or frames or less text, lower max_slice_nums, or raise"
                 + " max_input_tokens, up to the model's 32,768 positions",
             tokens, tokens - 1);
-    assertThatThrownBy(
-            () ->
-                builder.build(
-                    List.of(Message.user("1".repeat(40_000))),
-                    List.of(),
-                    OPTIONS.withMaxInputTokens(100_000),
-                    true))
+    assertThatThrownBy(() ->
+            builder.build(
+                List.of(Message.user("1".repeat(40_000))),
+                List.of(),
+                OPTIONS.withMaxInputTokens(100_000),
+                true))
         .hasMessage("the prompt has 40,025 tokens, the limit is 32,768; shorten the text");
   }
 
