@@ -57,13 +57,12 @@ public record CheckpointConfig(
         preprocessor.maxSliceNums());
     slices
         .scaleResolution()
-        .ifPresent(
-            resolution ->
-                agree(
-                    "slice_config.scale_resolution",
-                    resolution,
-                    "scale_resolution",
-                    preprocessor.scaleResolution()));
+        .ifPresent(resolution ->
+            agree(
+                "slice_config.scale_resolution",
+                resolution,
+                "scale_resolution",
+                preprocessor.scaleResolution()));
   }
 
   private static void agree(

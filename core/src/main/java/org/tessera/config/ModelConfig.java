@@ -179,14 +179,13 @@ public record ModelConfig(
   private static Optional<DType> torchDtype(JsonObject json) {
     String key = json.has("torch_dtype") ? "torch_dtype" : "dtype";
     return json.optionalString(key)
-        .map(
-            name ->
-                switch (name.toLowerCase(Locale.ROOT)) {
-                  case "bfloat16" -> DType.BF16;
-                  case "float16" -> DType.F16;
-                  case "float32" -> DType.F32;
-                  default -> throw json.wrong(key, name, "bfloat16, float16 or float32");
-                });
+        .map(name ->
+            switch (name.toLowerCase(Locale.ROOT)) {
+              case "bfloat16" -> DType.BF16;
+              case "float16" -> DType.F16;
+              case "float32" -> DType.F32;
+              default -> throw json.wrong(key, name, "bfloat16, float16 or float32");
+            });
   }
 
   private void check(JsonObject json) {

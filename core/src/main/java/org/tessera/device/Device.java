@@ -18,6 +18,12 @@ public interface Device extends AutoCloseable {
   /** Element type of activations and of the KV cache: F32 on the CPU, BF16 or F16 on a GPU. */
   DType activationType();
 
+  /**
+   * Reads memory of this device as fast as it can for a moment and returns bytes a second: what the
+   * speed of decoding is judged by.
+   */
+  double measureReadBandwidth();
+
   /** A new region of memory, freed as a whole when it is closed. Its content starts undefined. */
   DeviceMemory allocateRegion();
 

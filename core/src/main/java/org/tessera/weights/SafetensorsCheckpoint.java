@@ -87,13 +87,12 @@ public final class SafetensorsCheckpoint implements WeightSource {
   private static SafetensorsCheckpoint sharded(
       CheckpointDirectory files, Map<String, Set<String>> shards, Arena arena) {
     Map<String, SafetensorsFile> fileOf = new HashMap<>();
-    shards.forEach(
-        (shard, names) -> {
-          Path path = files.file(shard);
-          SafetensorsFile file = SafetensorsFile.open(StrictJson.printable(shard), path, arena);
-          requireSame(file, names);
-          names.forEach(name -> fileOf.put(name, file));
-        });
+    shards.forEach((shard, names) -> {
+      Path path = files.file(shard);
+      SafetensorsFile file = SafetensorsFile.open(StrictJson.printable(shard), path, arena);
+      requireSame(file, names);
+      names.forEach(name -> fileOf.put(name, file));
+    });
     return new SafetensorsCheckpoint(SafetensorsIndex.FILE, arena, fileOf);
   }
 

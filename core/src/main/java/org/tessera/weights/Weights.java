@@ -110,6 +110,11 @@ public final class Weights {
     return stackedMatrix(List.of(new Part(name, rows)), columns, cut);
   }
 
+  /** The memory to which weights are brought, for what a model derives from them once. */
+  public DeviceMemory region() {
+    return region;
+  }
+
   /**
    * The weight of this shape as rows: its first dimension, by columns: the product of the others.
    * So a convolution {@code [1152, 3, 14, 14]} is the matrix {@code [1152, 588]} over flattened

@@ -101,7 +101,8 @@ class LargeFileTest {
     String header =
         """
         {"big":{"dtype":"BF16","shape":[%d,%d],"data_offsets":[0,%d]},\
-        "last":{"dtype":"F32","shape":[1],"data_offsets":[%d,%d]}}"""
+        "last":{"dtype":"F32","shape":[1],"data_offsets":[%d,%d]}}\
+        """
             .formatted(ROWS, COLUMNS, BIG_BYTES, BIG_BYTES, BIG_BYTES + 4);
     ByteBuffer end = ByteBuffer.allocate(6).order(ByteOrder.LITTLE_ENDIAN);
     writeSparse(header, BIG_BYTES - 2, end.putShort((short) 0x3f80).putFloat(1.5f).flip());

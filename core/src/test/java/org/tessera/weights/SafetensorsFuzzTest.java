@@ -237,10 +237,8 @@ class SafetensorsFuzzTest {
   /** Whether all tensors have the sizes that they had: then none moved. */
   private boolean isWhereItWas(SafetensorsCheckpoint checkpoint) {
     return infos.keySet().stream()
-        .allMatch(
-            name ->
-                checkpoint.has(name)
-                    && checkpoint.info(name).shape().equals(infos.get(name).shape()));
+        .allMatch(name ->
+            checkpoint.has(name) && checkpoint.info(name).shape().equals(infos.get(name).shape()));
   }
 
   private static void checkMessage(CheckpointException e) {

@@ -1,0 +1,226 @@
+package org.tessera.api;
+
+import java.util.ArrayList;
+import java.util.Iterator;
+import java.util.List;
+import java.util.NoSuchElementException;
+import java.util.Set;
+import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
+import java.util.concurrent.LinkedBlockingQueue;
+import org.jspecify.annotations.Nullable;
+import org.tessera.engine.Generation;
+import org.tessera.engine.GenerationListener;
+import org.tessera.engine.GenerationResult;
+import org.tessera.error.GenerationException;
+import org.tessera.error.TesseraException;
+import org.tessera.sampling.OriginalCompat;
+import org.tessera.sampling.StopMatcher;
+import org.tessera.sampling.TokenChoice;
+import org.tessera.text.Detokenizer;
+import org.tessera.text.Tokenizer;
+
+/**
+ * Turns the tokens of one generation into text: on the engine's thread it detokenizes, looks for
+ * stop strings and queues pieces; the reader takes them from the queue.
+ */
+final class ChatStream implements TokenStream, GenerationListener {
+  /** What the original's tokenizer calls the beginning of a sequence. */
+  private static final String BOS_TOKEN = "<|im_start|>";
+
+  private final Tokenizer tokenizer;
+  private final Set<Integer> terminators;
+  private final Prepared prepared;
+  private final boolean wantsLogprobs;
+  private final boolean compatOriginal;
+
+  // Touched by the engine's thread alone.
+  private final Detokenizer detokenizer;
+  private final StopMatcher stopMatcher;
+  private final StringBuilder text = new StringBuilder();
+  private final List<TokenLogprob> logprobs = new ArrayList<>();
+
+  private final BlockingQueue<Event> events = new LinkedBlockingQueue<>();
+  private final CompletableFuture<ChatResponse> response = new CompletableFuture<>();
+  private @Nullable Generation generation;
+
+  /** What the reader takes from the queue. */
+  private sealed interface Event {
+    record Piece(String text) implements Event {}
+
+    /** The response is complete, with an answer or a failure. */
+    record End() implements Event {}
+  }
+
+  ChatStream(
+      Tokenizer tokenizer, Set<Integer> terminators, Prepared prepared, ChatRequest request) {
+    this.tokenizer = tokenizer;
+    this.terminators = terminators;
+    this.prepared = prepared;
+    this.wantsLogprobs = request.generation().logprobs() > 0;
+    this.compatOriginal = request.input().compatOriginal();
+    this.detokenizer = new Detokenizer(tokenizer, /* skipSpecialTokens= */ false);
+    this.stopMatcher = new StopMatcher(request.generation().stop());
+  }
+
+  /** To be called once, before the stream is handed out. */
+  void attach(Generation generation) {
+    this.generation = generation;
+  }
+
+  @Override
+  public boolean onToken(TokenChoice choice) {
+    if (wantsLogprobs) {
+      logprobs.add(logprob(choice));
+    }
+    if (terminators.contains(choice.tokenId())) {
+      return true;
+    }
+    offer(stopMatcher.push(detokenizer.append(choice.tokenId())));
+    return !stopMatcher.stopped();
+  }
+
+  @Override
+  public void onFinished(GenerationResult result) {
+    if (!stopMatcher.stopped()) {
+      offer(stopMatcher.push(detokenizer.finish()));
+      offer(stopMatcher.finish());
+    }
+    response.complete(
+        new ChatResponse(
+            finalText(result),
+            result.tokenIds(),
+            prepared.prompt().tokenIds(),
+            result.finishReason(),
+            new Usage(
+                prepared.prompt().tokenIds().size(),
+                result.tokenIds().size(),
+                prepared.prompt().imageTokens(),
+                result.cachedTokens()),
+            timings(result),
+            logprobs));
+    events.add(new Event.End());
+  }
+
+  @Override
+  public void onFailed(RuntimeException cause) {
+    response.completeExceptionally(
+        cause instanceof TesseraException
+            ? cause
+            : new GenerationException("the answer could not be computed", cause));
+    events.add(new Event.End());
+  }
+
+  @Override
+  public Iterator<String> iterator() {
+    return new Pieces();
+  }
+
+  @Override
+  public ChatResponse response() {
+    try {
+      return response.join();
+    } catch (CompletionException e) {
+      if (e.getCause() instanceof TesseraException failure) {
+        throw failure;
+      }
+      throw e;
+    }
+  }
+
+  @Override
+  public void cancel() {
+    if (generation != null) {
+      generation.cancel();
+    }
+  }
+
+  @Override
+  public void close() {
+    cancel();
+  }
+
+  private void offer(String piece) {
+    if (!piece.isEmpty()) {
+      text.append(piece);
+      events.add(new Event.Piece(piece));
+    }
+  }
+
+  private String finalText(GenerationResult result) {
+    if (!compatOriginal || stopMatcher.stopped()) {
+      return text.toString().strip();
+    }
+    List<Integer> kept =
+        OriginalCompat.tokensOfAnswer(
+            result.tokenIds(), tokenizer.idOf(BOS_TOKEN).orElse(-1), terminators);
+    return tokenizer.decode(kept, /* skipSpecialTokens= */ false).strip();
+  }
+
+  private Timings timings(GenerationResult result) {
+    int laterTokens = result.tokenIds().size() - 1;
+    double firstTokenMillis = prepared.millis() + result.firstTokenNanos() / 1e6;
+    return new Timings(
+        prepared.millis(),
+        result.visionNanos() / 1e6,
+        result.prefillNanos() / 1e6,
+        firstTokenMillis,
+        laterTokens > 0 ? laterTokens / (result.decodeNanos() / 1e9) : 0);
+  }
+
+  private TokenLogprob logprob(TokenChoice choice) {
+    return new TokenLogprob(
+        choice.tokenId(),
+        textOf(choice.tokenId()),
+        choice.logprob(),
+        choice.top().stream()
+            .map(top ->
+                new TokenLogprob.Alternative(top.tokenId(), textOf(top.tokenId()), top.logprob()))
+            .toList());
+  }
+
+  private String textOf(int tokenId) {
+    return tokenizer.decode(new int[] {tokenId}, /* skipSpecialTokens= */ false);
+  }
+
+  /** The reader's side of the queue. */
+  private final class Pieces implements Iterator<String> {
+    private @Nullable String next;
+    private boolean ended;
+
+    @Override
+    public boolean hasNext() {
+      if (next == null && !ended) {
+        switch (take()) {
+          case Event.Piece(String piece) -> next = piece;
+          case Event.End() -> {
+            ended = true;
+            response(); // throws what the generation failed with
+          }
+        }
+      }
+      return next != null;
+    }
+
+    @Override
+    public String next() {
+      if (!hasNext() || next == null) {
+        throw new NoSuchElementException();
+      }
+      String piece = next;
+      next = null;
+      return piece;
+    }
+
+    private Event take() {
+      try {
+        return events.take();
+      } catch (InterruptedException e) {
+        Thread.currentThread().interrupt();
+        cancel();
+        throw new GenerationException("interrupted while waiting for the next token", e);
+      }
+    }
+  }
+}

@@ -1,0 +1,93 @@
+package org.tessera.cpu;
+
+import java.lang.foreign.MemorySegment;
+import java.nio.ByteOrder;
+import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.IntVector;
+import jdk.incubator.vector.VectorMask;
+import jdk.incubator.vector.VectorOperators;
+import jdk.incubator.vector.VectorShape;
+import jdk.incubator.vector.VectorSpecies;
+
+/** The widest vectors of this processor and what is computed on them beyond plain arithmetic. */
+final class Lanes {
+  static final VectorSpecies<Float> FLOATS = FloatVector.SPECIES_PREFERRED;
+  static final VectorSpecies<Integer> INTS = VectorSpecies.of(int.class, FLOATS.vectorShape());
+
+  /** As many shorts as there are floats in a vector. */
+  static final VectorSpecies<Short> SHORTS =
+      VectorSpecies.of(short.class, VectorShape.forBitSize(FLOATS.vectorBitSize() / 2));
+
+  static final int LANES = FLOATS.length();
+  static final ByteOrder ORDER = ByteOrder.nativeOrder();
+
+  private static final float LOG2_E = 1.44269504f;
+
+  /** ln 2 in two parts; products of the first with small integers are exact. */
+  private static final float LN2_HIGH = 0.693359375f;
+
+  private static final float LN2_LOW = -2.12194440e-4f;
+
+  /** Added to a small float it leaves its nearest integer in the low bits of the sum. */
+  private static final float ROUNDER = 0x1.8p23f;
+
+  /** Beyond these e^x leaves the normal floats. */
+  private static final float LOWEST = -87.33654f;
+
+  private static final float HIGHEST = 88.37626f;
+
+  private Lanes() {}
+
+  static FloatVector load(MemorySegment memory, long at) {
+    return FloatVector.fromMemorySegment(FLOATS, memory, at, ORDER);
+  }
+
+  /** Zero where the mask is unset. */
+  static FloatVector load(MemorySegment memory, long at, VectorMask<Float> mask) {
+    return FloatVector.fromMemorySegment(FLOATS, memory, at, ORDER, mask);
+  }
+
+  static void store(FloatVector vector, MemorySegment memory, long at) {
+    vector.intoMemorySegment(memory, at, ORDER);
+  }
+
+  /**
+   * e^x with an error of about one unit in the last place: x = n ln 2 + r, e^r by Cephes'
+   * polynomial, 2^n by adding n to the exponent. Zero below {@link #LOWEST}, constant above {@link
+   * #HIGHEST}, NaN for NaN.
+   */
+  static FloatVector exp(FloatVector x) {
+    FloatVector clamped = x.max(LOWEST).min(HIGHEST);
+    FloatVector rounded =
+        clamped.fma(FloatVector.broadcast(FLOATS, LOG2_E), FloatVector.broadcast(FLOATS, ROUNDER));
+    FloatVector n = rounded.sub(ROUNDER);
+    FloatVector r =
+        n.fma(
+            FloatVector.broadcast(FLOATS, -LN2_LOW),
+            n.fma(FloatVector.broadcast(FLOATS, -LN2_HIGH), clamped));
+    FloatVector p = FloatVector.broadcast(FLOATS, 1.9875691500e-4f);
+    p = p.fma(r, FloatVector.broadcast(FLOATS, 1.3981999507e-3f));
+    p = p.fma(r, FloatVector.broadcast(FLOATS, 8.3334519073e-3f));
+    p = p.fma(r, FloatVector.broadcast(FLOATS, 4.1665795894e-2f));
+    p = p.fma(r, FloatVector.broadcast(FLOATS, 1.6666665459e-1f));
+    p = p.fma(r, FloatVector.broadcast(FLOATS, 5.0000001201e-1f));
+    p = p.fma(r.mul(r), r.add(1f));
+    IntVector exponent = rounded.reinterpretAsInts().lanewise(VectorOperators.LSHL, 23);
+    FloatVector y = p.reinterpretAsInts().add(exponent).reinterpretAsFloats();
+    return y.blend(0f, x.lt(LOWEST));
+  }
+
+  /** x / (1 + e^-x). */
+  static FloatVector silu(FloatVector x) {
+    return x.div(exp(x.neg()).add(1f));
+  }
+
+  /**
+   * gelu by tanh without a tanh: 0.5 (1 + tanh u) = 1 / (1 + e^-2u), which loses no digits where u
+   * is small.
+   */
+  static FloatVector geluTanh(FloatVector x) {
+    FloatVector u2 = x.mul(x).mul(2 * 0.044715f * 0.79788456f).add(2 * 0.79788456f).mul(x);
+    return x.div(exp(u2.neg()).add(1f));
+  }
+}

@@ -1,0 +1,272 @@
+package org.tessera.engine;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.LinkedBlockingQueue;
+import org.tessera.api.FinishReason;
+import org.tessera.device.Device;
+import org.tessera.device.Workspace;
+import org.tessera.error.GenerationException;
+import org.tessera.error.InvalidRequestException;
+import org.tessera.kv.BlockPool;
+import org.tessera.kv.KvCache;
+import org.tessera.kv.KvLease;
+import org.tessera.model.VisionLanguageModel;
+import org.tessera.sampling.TokenChoice;
+
+/**
+ * Runs generations over one model: a single thread decides what each step computes, so that answers
+ * share steps and a long prompt does not stall the others. Requests come from any thread.
+ */
+public final class Engine implements AutoCloseable {
+  private final VisionLanguageModel model;
+  private final Device device;
+  private final EngineOptions options;
+  private final KvCache cache;
+  private final BlockPool pool;
+  private final Workspace workspace;
+  private final Scheduler scheduler;
+  private final BlockingQueue<Runnable> inbox = new LinkedBlockingQueue<>();
+  private final Thread thread;
+  private volatile boolean closed;
+
+  /**
+   * @param device where the model's activations and cache live
+   * @throws org.tessera.error.DeviceException where memory for the cache does not suffice
+   */
+  public Engine(VisionLanguageModel model, Device device, EngineOptions options) {
+    this.model = model;
+    this.device = device;
+    this.options = options;
+    VisionLanguageModel.Spec spec = model.spec();
+    cache =
+        new KvCache(
+            device, spec.layerCount(), spec.heads(), options.kvBlocks(), options.kvBlockRows());
+    pool = new BlockPool(options.kvBlocks(), options.kvBlockRows());
+    workspace = new Workspace(device);
+    scheduler = new Scheduler(pool, options);
+    thread = Thread.ofPlatform().name("tessera-engine").daemon().start(this::loop);
+  }
+
+  /**
+   * Starts a generation.
+   *
+   * @throws InvalidRequestException where the prompt is empty or longer than the cache or the model
+   * @throws GenerationException where the engine is closed
+   */
+  public Generation submit(EngineRequest request, GenerationListener listener) {
+    int length = request.promptIds().length;
+    int limit = Math.min(options.kvTokens(), model.spec().maxPositions());
+    if (length == 0 || length >= limit) {
+      throw new InvalidRequestException(
+          "the prompt has %d tokens; this engine takes 1 to %d".formatted(length, limit - 1));
+    }
+    Generation generation = new Generation(request, listener, pool, model.spec());
+    synchronized (inbox) {
+      if (closed) {
+        throw closedException();
+      }
+      inbox.add(() -> scheduler.enqueue(generation));
+    }
+    return generation;
+  }
+
+  /** Fails what is running, then frees the cache. The model and the device stay open. */
+  @Override
+  public void close() {
+    stopAccepting();
+    boolean interrupted = false;
+    while (thread.isAlive()) {
+      try {
+        thread.join();
+      } catch (InterruptedException e) {
+        interrupted = true;
+      }
+    }
+    if (interrupted) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
+  /** After this every submission is refused, so the inbox can be emptied for good. */
+  private void stopAccepting() {
+    synchronized (inbox) {
+      closed = true;
+      inbox.add(() -> {}); // wakes the thread
+    }
+  }
+
+  private void loop() {
+    try {
+      while (!closed) {
+        if (scheduler.isIdle()) {
+          takeFromInbox();
+        }
+        drainInbox();
+        if (!closed) {
+          runOnce();
+        }
+      }
+    } finally {
+      stopAccepting();
+      drainInbox();
+      scheduler.all().forEach(generation -> fail(generation, closedException()));
+      workspace.close();
+      cache.close();
+    }
+  }
+
+  private void takeFromInbox() {
+    try {
+      inbox.take().run();
+    } catch (InterruptedException e) {
+      // Nobody but close() ends this thread, and it does so through the inbox.
+      Thread.currentThread().interrupt();
+      closed = true;
+    }
+  }
+
+  private void drainInbox() {
+    for (Runnable next = inbox.poll(); next != null; next = inbox.poll()) {
+      next.run();
+    }
+  }
+
+  private void runOnce() {
+    for (Generation generation : scheduler.all()) {
+      if (generation.isCancelled()) {
+        finish(generation, FinishReason.CANCELLED);
+      }
+    }
+    scheduler.admit();
+    Generation toEncode = scheduler.nextToEncode();
+    if (toEncode != null) {
+      encodeImages(toEncode);
+    }
+    Scheduler.Plan plan = scheduler.plan();
+    for (Generation generation : plan.starved()) {
+      finish(generation, FinishReason.LENGTH);
+    }
+    if (!plan.step().isEmpty()) {
+      runStep(plan.step());
+    }
+  }
+
+  private void encodeImages(Generation generation) {
+    long start = System.nanoTime();
+    try {
+      generation.features.encode(
+          generation.firstPendingPosition(), options.visionSlices(), model, device, workspace);
+      generation.visionNanos += System.nanoTime() - start;
+    } catch (RuntimeException e) {
+      fail(generation, e);
+    }
+  }
+
+  private void runStep(Step step) {
+    long start = System.nanoTime();
+    List<Generation> generations =
+        step.chunks().stream().map(Step.Chunk::generation).distinct().toList();
+    try {
+      step.run(model, device, cache, workspace);
+    } catch (RuntimeException e) {
+      // What the step left behind is unknown: everyone who took part in it is told.
+      generations.forEach(generation -> fail(generation, e));
+      return;
+    }
+    long nanos = System.nanoTime() - start;
+    for (Step.Chunk chunk : step.chunks()) {
+      chunk.sequence().lease.publish(chunk.sequence().tokens, chunk.to());
+    }
+    for (Generation generation : generations) {
+      if (generation.tokenIds.isEmpty()) {
+        generation.prefillNanos += nanos;
+      }
+      if (generation.isReadyToAdvance()) {
+        advance(generation);
+      }
+    }
+  }
+
+  private void advance(Generation generation) {
+    generation.features.close();
+    try {
+      float[][] logits =
+          generation.sequences.stream().map(sequence -> sequence.logits).toArray(float[][]::new);
+      Decoding.Next next = generation.decoding.advance(logits);
+      if (report(generation, next.choices()) && !next.finished()) {
+        continueWith(generation, next);
+      } else {
+        finish(generation, next.finishReason());
+      }
+    } catch (RuntimeException e) {
+      fail(generation, e);
+    }
+  }
+
+  /** Tells the listener of new tokens; false where it wants no more. */
+  private static boolean report(Generation generation, List<TokenChoice> choices) {
+    boolean goOn = true;
+    for (TokenChoice choice : choices) {
+      generation.noteToken(choice.tokenId());
+      goOn &= generation.listener.onToken(choice);
+    }
+    return goOn;
+  }
+
+  /** Gives every sequence its next token; sequences that continue the same one are forked. */
+  private void continueWith(Generation generation, Decoding.Next next) {
+    List<Sequence> parents = generation.sequences;
+    if (parents.getFirst().tokens.length() >= model.spec().maxPositions()) {
+      finish(generation, FinishReason.LENGTH);
+      return;
+    }
+    List<Sequence> children = new ArrayList<>();
+    boolean[] continued = new boolean[parents.size()];
+    for (int parent : next.parents()) {
+      children.add(continued[parent] ? fork(parents.get(parent)) : parents.get(parent));
+      continued[parent] = true;
+    }
+    for (int i = 0; i < parents.size(); i++) {
+      if (!continued[i]) {
+        parents.get(i).lease.close();
+      }
+    }
+    for (int i = 0; i < children.size(); i++) {
+      children.get(i).tokens.append(next.tokenIds()[i]);
+      children.get(i).logits = null;
+    }
+    generation.sequences = children;
+  }
+
+  private Sequence fork(Sequence parent) {
+    KvLease.Fork fork = parent.lease.fork(parent.computed);
+    if (fork == null) {
+      // No block is left for the copy: it is computed again when there is room.
+      KvLease lease = pool.lease();
+      return new Sequence(parent.tokens.copy(), lease, lease.leasePrefix(parent.tokens));
+    }
+    cache.copy(fork.copies());
+    return new Sequence(parent.tokens.copy(), fork.lease(), parent.computed);
+  }
+
+  private void finish(Generation generation, FinishReason reason) {
+    scheduler.remove(generation);
+    if (reason != FinishReason.CANCELLED && generation.tokenIds.isEmpty()) {
+      report(generation, generation.decoding.best());
+    }
+    generation.release();
+    generation.listener.onFinished(generation.result(reason));
+  }
+
+  private void fail(Generation generation, RuntimeException cause) {
+    scheduler.remove(generation);
+    generation.release();
+    generation.listener.onFailed(cause);
+  }
+
+  private static GenerationException closedException() {
+    return new GenerationException("the engine was closed before the answer was finished");
+  }
+}

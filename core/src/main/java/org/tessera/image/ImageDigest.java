@@ -1,0 +1,43 @@
+package org.tessera.image;
+
+import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.util.HexFormat;
+import org.tessera.api.Image;
+
+/**
+ * What a picture is to the model: SHA-256 over its pixels and everything that changes how they are
+ * processed, each part preceded by its length, so that no two inputs share a digest by running into
+ * each other. A key for caches of encoded pictures.
+ *
+ * @param hex 64 hexadecimal digits
+ */
+public record ImageDigest(String hex) {
+  /**
+   * The digest of a picture.
+   *
+   * @param maxSliceNums slices at most, as it will be processed
+   * @param salt keeps tenants or checkpoints that share a cache apart; may be empty
+   */
+  public static ImageDigest of(Image.Rgb picture, int maxSliceNums, String salt) {
+    try {
+      MessageDigest sha256 = MessageDigest.getInstance("SHA-256");
+      update(sha256, "tessera.image.1".getBytes(StandardCharsets.US_ASCII));
+      update(sha256, salt.getBytes(StandardCharsets.UTF_8));
+      ByteBuffer numbers = ByteBuffer.allocate(3 * Integer.BYTES);
+      numbers.putInt(picture.width()).putInt(picture.height()).putInt(maxSliceNums);
+      update(sha256, numbers.array());
+      update(sha256, picture.rgb());
+      return new ImageDigest(HexFormat.of().formatHex(sha256.digest()));
+    } catch (NoSuchAlgorithmException e) {
+      throw new IllegalStateException("every Java platform has SHA-256", e);
+    }
+  }
+
+  private static void update(MessageDigest digest, byte[] part) {
+    digest.update(ByteBuffer.allocate(Long.BYTES).putLong(0, part.length));
+    digest.update(part);
+  }
+}

@@ -1,0 +1,45 @@
+package org.tessera.model;
+
+import org.tessera.config.CheckpointConfig;
+import org.tessera.config.ModelConfig;
+import org.tessera.error.CheckpointException;
+import org.tessera.parallel.Rank;
+import org.tessera.weights.Weights;
+
+/** Loads {@code openbmb/MiniCPM-V-2_6} and models of the same form. */
+public final class MiniCpmV26 implements Architecture {
+  private static final String VERSION = "2.6";
+  private static final String MODEL_TYPE = "minicpmv";
+
+  /** Width of the resampler's heads, which the embedding width must be a multiple of. */
+  private static final int RESAMPLER_HEAD_WIDTH = 128;
+
+  @Override
+  public String name() {
+    return "MiniCPMV";
+  }
+
+  @Override
+  public void check(CheckpointConfig config) {
+    ModelConfig model = config.model();
+    if (!model.modelType().equals(MODEL_TYPE)) {
+      throw new CheckpointException(
+          "config.json: model_type is %s, expected %s".formatted(model.modelType(), MODEL_TYPE));
+    }
+    String version = model.version().orElse("missing");
+    if (!version.equals(VERSION)) {
+      throw new CheckpointException(
+          "config.json: version is %s, expected %s".formatted(version, VERSION));
+    }
+    if (model.hiddenSize() % RESAMPLER_HEAD_WIDTH != 0) {
+      throw new CheckpointException(
+          "config.json: hidden_size is %d, expected a multiple of %d for the resampler's heads"
+              .formatted(model.hiddenSize(), RESAMPLER_HEAD_WIDTH));
+    }
+  }
+
+  @Override
+  public VisionLanguageModel load(CheckpointConfig config, Weights weights, Rank rank) {
+    return new MiniCpmV(weights, config, rank);
+  }
+}

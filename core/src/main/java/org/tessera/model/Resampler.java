@@ -1,0 +1,185 @@
+package org.tessera.model;
+
+import java.util.List;
+import org.tessera.config.ModelConfig;
+import org.tessera.device.Workspace;
+import org.tessera.image.PatchGrid;
+import org.tessera.ops.Activation;
+import org.tessera.ops.Heads;
+import org.tessera.ops.Ops;
+import org.tessera.ops.Segments;
+import org.tessera.parallel.Rank;
+import org.tessera.tensor.Matrix;
+import org.tessera.tensor.Tensor;
+import org.tessera.weights.Weights;
+
+/**
+ * The resampler: learned queries attend to the patches of a picture, whose keys carry a
+ * two-dimensional sine-cosine position, and give the same number of vectors for every picture.
+ */
+final class Resampler {
+  private static final float EPS = 1e-6f;
+
+  /** Width of one attention head: the original divides the embedding width by 128. */
+  private static final int HEAD_WIDTH = 128;
+
+  private static final double POSITION_BASE = 10_000;
+
+  private final Rank rank;
+  private final Ops ops;
+  private final int width;
+  private final int queryCount;
+  private final Heads heads;
+  private final Matrix kvProj;
+  private final Tensor lnKvWeight;
+  private final Tensor lnKvBias;
+  private final Matrix keyProj;
+  private final Tensor keyBias;
+  private final Matrix valueProj;
+  private final Tensor valueBias;
+  private final Matrix outProj;
+  private final Tensor outProjBias;
+  private final Tensor lnPostWeight;
+  private final Tensor lnPostBias;
+  private final Matrix proj;
+
+  /** The learned queries, normalised and projected: [queryCount, width]. */
+  private final Tensor queries;
+
+  Resampler(Weights weights, ModelConfig config, Rank rank, Workspace workspace) {
+    this.rank = rank;
+    this.ops = rank.ops();
+    this.width = config.hiddenSize();
+    this.queryCount = config.queryNum();
+    this.heads = new Heads(width / HEAD_WIDTH, width / HEAD_WIDTH, HEAD_WIDTH);
+    kvProj = weights.at("kv_proj").matrix("weight", width, config.visionConfig().hiddenSize());
+    lnKvWeight = weights.at("ln_kv").vector("weight", width);
+    lnKvBias = weights.at("ln_kv").vector("bias", width);
+    Weights attention = weights.at("attn");
+    int packed = 3 * width;
+    Matrix queryProj = attention.matrixRows("in_proj_weight", packed, width, 0, width);
+    Tensor queryBias = attention.vectorRange("in_proj_bias", packed, 0, width);
+    keyProj = attention.matrixRows("in_proj_weight", packed, width, width, 2 * width);
+    keyBias = attention.vectorRange("in_proj_bias", packed, width, 2 * width);
+    valueProj = attention.matrixRows("in_proj_weight", packed, width, 2 * width, packed);
+    valueBias = attention.vectorRange("in_proj_bias", packed, 2 * width, packed);
+    outProj = attention.at("out_proj").matrix("weight", width, width);
+    outProjBias = attention.at("out_proj").vector("bias", width);
+    lnPostWeight = weights.at("ln_post").vector("weight", width);
+    lnPostBias = weights.at("ln_post").vector("bias", width);
+    proj = weights.transposed("proj", width, width);
+
+    // The queries depend on nothing: they are projected once for all pictures.
+    queries = weights.region().allocate(rank.device().activationType(), queryCount, width);
+    try (var scope = workspace.open()) {
+      Tensor query = weights.table("query", queryCount, width);
+      Tensor normed = workspace.allocate(queryCount, width);
+      ops.layerNorm(
+          query,
+          weights.at("ln_q").vector("weight", width),
+          weights.at("ln_q").vector("bias", width),
+          EPS,
+          normed);
+      ops.linear(normed, queryProj, queryBias, Activation.NONE, queries);
+    }
+  }
+
+  /**
+   * @param patches [patches of all grids, vision hidden_size], the tower's output
+   * @param segments the patches of each grid
+   * @param out [grids * query_num, hidden_size]
+   */
+  void forward(
+      Tensor patches, List<PatchGrid> grids, Segments segments, Tensor out, Workspace workspace) {
+    try (var scope = workspace.open()) {
+      Tensor projected = workspace.allocate(patches.rows(), width);
+      ops.linear(patches, kvProj, null, Activation.NONE, projected);
+      Tensor x = workspace.allocate(patches.rows(), width);
+      ops.layerNorm(projected, lnKvWeight, lnKvBias, EPS, x);
+
+      Tensor values = workspace.allocate(patches.rows(), width);
+      ops.linear(x, valueProj, valueBias, Activation.NONE, values);
+      addPositions(x, grids, workspace);
+      Tensor keys = projected;
+      ops.linear(x, keyProj, keyBias, Activation.NONE, keys);
+
+      Tensor attended = workspace.allocate(out.rows(), width);
+      ops.attention(
+          repeatedQueries(grids.size(), workspace),
+          keys,
+          values,
+          querySegments(grids.size(), workspace),
+          segments,
+          heads,
+          (float) (1 / Math.sqrt(HEAD_WIDTH)),
+          attended);
+      Tensor y = workspace.allocate(out.rows(), width);
+      ops.linear(attended, outProj, outProjBias, Activation.NONE, y);
+      ops.layerNorm(y, lnPostWeight, lnPostBias, EPS, attended);
+      ops.linear(attended, proj, null, Activation.NONE, out);
+    }
+  }
+
+  private Tensor repeatedQueries(int times, Workspace workspace) {
+    int[] ids = new int[times * queryCount];
+    for (int i = 0; i < ids.length; i++) {
+      ids[i] = i % queryCount;
+    }
+    Tensor repeated = workspace.allocate(ids.length, width);
+    ops.gatherRows(queries, workspace.upload(ids), repeated);
+    return repeated;
+  }
+
+  private Segments querySegments(int count, Workspace workspace) {
+    int[] starts = new int[count + 1];
+    for (int i = 0; i <= count; i++) {
+      starts[i] = i * queryCount;
+    }
+    return new Segments(workspace.upload(starts), count, queryCount);
+  }
+
+  /**
+   * Adds the position of each patch: its column in the left half of the row, its row in the right.
+   */
+  private void addPositions(Tensor x, List<PatchGrid> grids, Workspace workspace) {
+    int patchCount = x.rows();
+    int longestSide =
+        grids.stream().mapToInt(grid -> Math.max(grid.rows(), grid.columns())).max().orElse(0);
+    int[] rowIds = new int[patchCount];
+    int[] columnIds = new int[patchCount];
+    int next = 0;
+    for (PatchGrid grid : grids) {
+      for (int i = 0; i < grid.rows(); i++) {
+        for (int j = 0; j < grid.columns(); j++) {
+          rowIds[next] = i;
+          columnIds[next++] = j;
+        }
+      }
+    }
+    try (var scope = workspace.open()) {
+      Tensor table = workspace.allocate(longestSide, width / 2);
+      rank.device().upload(sineCosineTable(longestSide, width / 2), table);
+      ops.addRows(workspace.upload(columnIds), table, x.columns(0, width / 2));
+      ops.addRows(workspace.upload(rowIds), table, x.columns(width / 2, width));
+    }
+  }
+
+  /**
+   * Row {@code p}: {@code sin(p w_k)} for all k, then {@code cos(p w_k)}, with {@code w_k =
+   * 10000^(-k / (columns / 2))}; every step in float32, as the original's numpy code does it.
+   */
+  static float[] sineCosineTable(int positions, int columns) {
+    int frequencies = columns / 2;
+    float[] table = new float[positions * columns];
+    for (int k = 0; k < frequencies; k++) {
+      float exponent = (float) k / frequencies;
+      float frequency = 1f / (float) Math.pow(POSITION_BASE, exponent);
+      for (int position = 0; position < positions; position++) {
+        float angle = position * frequency;
+        table[position * columns + k] = (float) Math.sin(angle);
+        table[position * columns + frequencies + k] = (float) Math.cos(angle);
+      }
+    }
+    return table;
+  }
+}
