@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
 import java.util.Optional;
 import java.util.Random;
@@ -106,13 +107,11 @@ class PromptExactnessTest {
 
   private static String placeholder(int index, Optional<SliceGrid> grid) {
     String unk = "<unk>".repeat(QUERY_NUM);
-    String overview = "<image_id>" + index + "</image_id><image>" + unk + "</image>";
-    return grid.map(
-            g ->
-                overview
-                    + (("<slice>" + unk + "</slice>").repeat(g.columns()) + "\n")
-                        .repeat(g.rows())
-                        .strip())
-        .orElse(overview);
+    String text = "<image_id>" + index + "</image_id><image>" + unk + "</image>";
+    if (grid.isPresent()) {
+      String row = ("<slice>" + unk + "</slice>").repeat(grid.get().columns());
+      text += String.join("\n", Collections.nCopies(grid.get().rows(), row));
+    }
+    return text;
   }
 }
