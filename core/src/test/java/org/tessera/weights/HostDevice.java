@@ -37,6 +37,11 @@ final class HostDevice implements Device {
   }
 
   @Override
+  public double measureReadBandwidth() {
+    throw new UnsupportedOperationException();
+  }
+
+  @Override
   public DeviceMemory allocateRegion() {
     return new Region();
   }
