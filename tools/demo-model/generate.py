@@ -16,7 +16,6 @@ from typing import Any
 
 from PIL import Image
 
-from phrases import Speaker
 from prompt import PromptBuilder
 from questions import Turn, colour_answer
 from samples import Sample, SampleMaker

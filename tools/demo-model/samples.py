@@ -78,7 +78,7 @@ class SampleMaker:
 
     def _things(self, rng: Random, groups: int, level: float) -> Sample:
         scene = things_scene(rng, self.fonts, self.size(rng, level), self.for_evaluation,
-                             most=6 if rng.random() < level + .3 else 3, text_share=.15 * level)
+                             most=6 if rng.random() < level else rng.choice([1, 1, 2, 3]), text_share=.15 * level)
         return Sample([self.picture(rng, scene)], self._ask(rng, scene, ABOUT_THINGS, groups))
 
     def _text(self, rng: Random, groups: int, level: float) -> Sample:

@@ -25,7 +25,11 @@ final class CpuMemory implements DeviceMemory {
 
   @Override
   public synchronized Tensor allocate(DType dtype, int rows, int columns) {
-    long bytes = (long) rows * columns * dtype.bytes();
+    long elements = (long) rows * columns;
+    if (elements > Long.MAX_VALUE / 8) {
+      throw new DeviceException("cpu: %,d elements exceed any memory".formatted(elements));
+    }
+    long bytes = elements * dtype.bytes();
     long padded = Math.ceilDiv(Math.max(bytes, 1), ALIGNMENT) * ALIGNMENT;
     MemorySegment memory;
     if (padded > SLAB_BYTES / 4) {

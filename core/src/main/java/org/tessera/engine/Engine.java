@@ -161,8 +161,8 @@ public final class Engine implements AutoCloseable {
       generation.visionNanos += System.nanoTime() - start;
     } catch (RuntimeException e) {
       fail(generation, e);
-    } catch (OutOfMemoryError e) {
-      fail(generation, outOfMemory(e));
+    } catch (OutOfMemoryError | InternalError e) {
+      fail(generation, machineFailure(e));
     }
   }
 
@@ -176,8 +176,8 @@ public final class Engine implements AutoCloseable {
       // What the step left behind is unknown: everyone who took part in it is told.
       generations.forEach(generation -> fail(generation, e));
       return;
-    } catch (OutOfMemoryError e) {
-      generations.forEach(generation -> fail(generation, outOfMemory(e)));
+    } catch (OutOfMemoryError | InternalError e) {
+      generations.forEach(generation -> fail(generation, machineFailure(e)));
       return;
     }
     long nanos = System.nanoTime() - start;
@@ -275,9 +275,13 @@ public final class Engine implements AutoCloseable {
     generation.listener.onFailed(cause);
   }
 
-  private static GenerationException outOfMemory(OutOfMemoryError cause) {
+  /** Reading a mapped file that was cut meanwhile is an InternalError to the JVM. */
+  private static GenerationException machineFailure(VirtualMachineError cause) {
     return new GenerationException(
-        "memory did not suffice for this request: use fewer pictures or a shorter prompt", cause);
+        cause instanceof OutOfMemoryError
+            ? "memory did not suffice for this request: use fewer pictures or a shorter prompt"
+            : "the weights could not be read: the checkpoint's files changed while in use",
+        cause);
   }
 
   private static GenerationException closedException() {

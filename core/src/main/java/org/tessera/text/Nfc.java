@@ -60,15 +60,14 @@ final class Nfc {
 
   /** Decomposes a run of marks and sorts it, stably and between starters, by combining class. */
   private static void appendOrdered(String run, StringBuilder out) {
-    Map<Integer, int[]> decompositions = new HashMap<>();
-    int[] marks =
-        run.codePoints()
-            .flatMap(
-                mark ->
-                    Arrays.stream(
-                        decompositions.computeIfAbsent(
-                            mark, m -> decompose(Character.toString(m)).codePoints().toArray())))
-            .toArray();
+    Map<Integer, String> decompositions = new HashMap<>();
+    StringBuilder decomposed = new StringBuilder(run.length());
+    for (int i = 0; i < run.length(); i += Character.charCount(run.codePointAt(i))) {
+      int mark = run.codePointAt(i);
+      decomposed.append(
+          decompositions.computeIfAbsent(mark, m -> decompose(Character.toString(m))));
+    }
+    int[] marks = decomposed.codePoints().toArray();
     Map<Integer, Integer> ranks = ranks(marks);
     for (int start = 0; start < marks.length; ) {
       int end = start;

@@ -116,8 +116,8 @@ final class TokenizerFiles {
     int space = merge.indexOf(' ');
     if (space <= 0 || space == merge.length() - 1 || merge.indexOf(' ', space + 1) >= 0) {
       throw new CheckpointException(
-          "%s: the merge \"%s\" is not two tokens with a space between them"
-              .formatted(file, merge));
+          "%s: the merge %s is not two tokens with a space between them"
+              .formatted(file, VocabularyBuilder.quote(merge)));
     }
     builder.merge(file, merge.substring(0, space), merge.substring(space + 1));
   }
@@ -130,7 +130,8 @@ final class TokenizerFiles {
       String id = entry.getKey();
       if (!id.matches("[0-9]{1,9}")) {
         throw new CheckpointException(
-            "%s: added_tokens_decoder has the key \"%s\", expected an id".formatted(CONFIG, id));
+            "%s: added_tokens_decoder has the key %s, expected an id"
+                .formatted(CONFIG, VocabularyBuilder.quote(id)));
       }
       readAddedToken(CONFIG, "added_tokens_decoder", entry.getValue(), Integer.parseInt(id));
     }
@@ -177,7 +178,8 @@ final class TokenizerFiles {
 
   private static long id(String file, String key, JsonNode node) {
     if (!node.isIntegralNumber() || !node.canConvertToInt()) {
-      throw new CheckpointException("%s: the id of \"%s\" is not an integer".formatted(file, key));
+      throw new CheckpointException(
+          "%s: the id of %s is not an integer".formatted(file, VocabularyBuilder.quote(key)));
     }
     return node.intValue();
   }

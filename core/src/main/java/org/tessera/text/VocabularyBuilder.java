@@ -25,12 +25,12 @@ final class VocabularyBuilder {
     String other = tokens.putIfAbsent((int) id, token);
     if (other != null) {
       throw new CheckpointException(
-          "%s: id %d belongs to both \"%s\" and \"%s\"".formatted(file, id, other, token));
+          "%s: id %d belongs to both %s and %s".formatted(file, id, quote(other), quote(token)));
     }
     Integer otherId = ids.putIfAbsent(token, (int) id);
     if (otherId != null) {
       throw new CheckpointException(
-          "%s: token \"%s\" has both id %d and id %d".formatted(file, token, otherId, id));
+          "%s: token %s has both id %d and id %d".formatted(file, quote(token), otherId, id));
     }
   }
 
@@ -57,7 +57,7 @@ final class VocabularyBuilder {
     Integer id = ids.get(token);
     if (id == null) {
       throw new CheckpointException(
-          "%s: %s is \"%s\", which the vocabulary does not hold".formatted(file, key, token));
+          "%s: %s is %s, which the vocabulary does not hold".formatted(file, key, quote(token)));
     }
     added.put(id, new AddedToken(id, token, true));
   }
@@ -96,8 +96,8 @@ final class VocabularyBuilder {
       // pattern cuts before the last character of its only such token, <unk>, so this changes none.
       if (!added.containsKey(result) && !table.add(left, right, rank, result)) {
         throw new CheckpointException(
-            "%s: the merge \"%s %s\" is there twice"
-                .formatted(merge.file(), merge.left(), merge.right()));
+            "%s: the merge %s is there twice"
+                .formatted(merge.file(), quote(merge.left() + " " + merge.right())));
       }
     }
     return table;
@@ -107,8 +107,8 @@ final class VocabularyBuilder {
     Integer id = ids.get(token);
     if (id == null) {
       throw new CheckpointException(
-          "%s: the merge \"%s %s\" needs the token \"%s\", which the vocabulary does not hold"
-              .formatted(merge.file(), merge.left(), merge.right(), token));
+          "%s: the merge %s needs the token %s, which the vocabulary does not hold"
+              .formatted(merge.file(), quote(merge.left() + " " + merge.right()), quote(token)));
     }
     return id;
   }
@@ -116,7 +116,14 @@ final class VocabularyBuilder {
   private static void checkId(String file, String token, long id) {
     if (id < 0 || id >= MAX_IDS) {
       throw new CheckpointException(
-          "%s: token \"%s\" has id %d, expected 0 to %d".formatted(file, token, id, MAX_IDS - 1));
+          "%s: token %s has id %d, expected 0 to %d"
+              .formatted(file, quote(token), id, MAX_IDS - 1));
     }
+  }
+
+  /** A token as a message may show it: short, and on one line. */
+  static String quote(String token) {
+    String line = token.replaceAll("\\p{Cntrl}", "\uFFFD");
+    return "\"" + (line.length() <= 80 ? line : line.substring(0, 80) + "…") + "\"";
   }
 }

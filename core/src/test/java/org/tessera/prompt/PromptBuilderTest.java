@@ -100,13 +100,11 @@ class PromptBuilderTest {
         Message.user(half),
         Message.user(half + "a"));
     List<Part> pictures = Collections.nCopies(100_000, new Part.Picture(PICTURE));
-    assertThatThrownBy(
-            () ->
-                builder.build(
-                    List.of(new Message(Role.USER, pictures)),
-                    Collections.nCopies(100_000, Optional.of(new SliceGrid(3, 3))),
-                    OPTIONS.withTruncate(true),
-                    true))
+    List<Message> messages = List.of(new Message(Role.USER, pictures));
+    List<Optional<SliceGrid>> grids =
+        Collections.nCopies(100_000, Optional.of(new SliceGrid(3, 3)));
+    InputOptions truncate = OPTIONS.withTruncate(true);
+    assertThatThrownBy(() -> builder.build(messages, grids, truncate, true))
         .isInstanceOf(InvalidRequestException.class)
         .hasMessage(
             "100,000 pictures need 64,000,000 tokens, the model has 32,768 positions; send fewer"
@@ -120,21 +118,17 @@ class PromptBuilderTest {
     int tokens = builder.build(messages, grids, OPTIONS, true).tokenIds().size();
     assertThat(builder.build(messages, grids, OPTIONS.withMaxInputTokens(tokens), true).tokenIds())
         .hasSize(tokens);
-    assertThatThrownBy(
-            () -> builder.build(messages, grids, OPTIONS.withMaxInputTokens(tokens - 1), true))
+    InputOptions low = OPTIONS.withMaxInputTokens(tokens - 1);
+    assertThatThrownBy(() -> builder.build(messages, grids, low, true))
         .isInstanceOf(InvalidRequestException.class)
         .hasMessage(
             "the prompt has %d tokens, 192 of them for pictures, the limit is %d; send fewer"
                 + " pictures or frames or less text, lower max_slice_nums, or raise"
                 + " max_input_tokens, up to the model's 32,768 positions",
             tokens, tokens - 1);
-    assertThatThrownBy(
-            () ->
-                builder.build(
-                    List.of(Message.user("1".repeat(40_000))),
-                    List.of(),
-                    OPTIONS.withMaxInputTokens(100_000),
-                    true))
+    List<Message> digits = List.of(Message.user("1".repeat(40_000)));
+    InputOptions high = OPTIONS.withMaxInputTokens(100_000);
+    assertThatThrownBy(() -> builder.build(digits, List.of(), high, true))
         .hasMessage("the prompt has 40,025 tokens, the limit is 32,768; shorten the text");
   }
 

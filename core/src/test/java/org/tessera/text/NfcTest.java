@@ -45,4 +45,24 @@ class NfcTest {
     assertThat(Nfc.normalize(text.toString()))
         .isEqualTo(Normalizer.normalize(text, Normalizer.Form.NFC));
   }
+
+  /** So runs of marks are all that insertion would be slow on. */
+  @Test
+  void nothingButMarksIsReordered() {
+    for (int c = 0; c <= Character.MAX_CODE_POINT; c++) {
+      int type = Character.getType(c);
+      boolean mark =
+          type == Character.NON_SPACING_MARK
+              || type == Character.COMBINING_SPACING_MARK
+              || type == Character.ENCLOSING_MARK;
+      if (!mark) {
+        String after = Normalizer.normalize("\u0345" + Character.toString(c), Normalizer.Form.NFD);
+        assertThat(after).startsWith("\u0345");
+        if (after.codePointAt(1) == c) { // else it decomposes and may end with a mark
+          assertThat(Normalizer.normalize(after + "\u0334", Normalizer.Form.NFD))
+              .isEqualTo(after + "\u0334");
+        }
+      }
+    }
+  }
 }

@@ -3,7 +3,7 @@ package org.tessera.text;
 import java.util.random.RandomGenerator;
 
 /** Seeded texts of all that tokenizers stumble over. */
-final class RandomText {
+public final class RandomText {
   private static final String[] WORDS = {
     "Hello",
     "world",
@@ -108,12 +108,12 @@ final class RandomText {
 
   private final RandomGenerator random;
 
-  RandomText(RandomGenerator random) {
+  public RandomText(RandomGenerator random) {
     this.random = random;
   }
 
   /** A text without unpaired surrogates, fit for comparison. */
-  String next() {
+  public String next() {
     StringBuilder text = new StringBuilder();
     int parts = random.nextInt(16);
     for (int i = 0; i < parts; i++) {

@@ -51,7 +51,7 @@ public final class TokenizerVectors {
    * Makes a directory like the real checkpoint's own, without tokenizer.json: the real vocabulary
    * and the tokenizer configuration that makes its row {@code <unk>} a special token.
    */
-  static Path qwen2Checkpoint(Path temporary) throws IOException {
+  public static Path qwen2Checkpoint(Path temporary) throws IOException {
     Path real = qwen2();
     for (String file : new String[] {"vocab.json", "merges.txt", "added_tokens.json"}) {
       Files.copy(real.resolve(file), temporary.resolve(file));

@@ -37,6 +37,11 @@ final class HostDevice implements Device {
   }
 
   @Override
+  public double measureReadBandwidth() {
+    throw new UnsupportedOperationException();
+  }
+
+  @Override
   public DeviceMemory allocateRegion() {
     return new Region();
   }
@@ -118,5 +123,10 @@ final class HostDevice implements Device {
 
     @Override
     public void close() {}
+  }
+
+  @Override
+  public double measureReadBandwidth() {
+    throw new AssertionError("not part of loading weights");
   }
 }

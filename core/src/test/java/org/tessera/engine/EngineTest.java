@@ -1,0 +1,216 @@
+package org.tessera.engine;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Set;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.tessera.api.FinishReason;
+import org.tessera.api.GenerationOptions;
+import org.tessera.device.Device;
+import org.tessera.device.Devices;
+import org.tessera.device.Workspace;
+import org.tessera.error.DeviceException;
+import org.tessera.error.GenerationException;
+import org.tessera.error.InvalidRequestException;
+import org.tessera.image.ProcessedSlice;
+import org.tessera.kv.KvCache;
+import org.tessera.model.VisionLanguageModel;
+import org.tessera.ops.Heads;
+import org.tessera.ops.PagedBatch;
+import org.tessera.sampling.TokenChoice;
+import org.tessera.tensor.Tensor;
+
+/** The scheduler's behaviour with a model whose next token is its last one plus one. */
+class EngineTest {
+  private static final int VOCAB = 50;
+  private static final int TERMINATOR = 40;
+
+  /** Positions with these ids make the model fail. */
+  private static final int CRASHES = 48;
+
+  private static final int EXHAUSTS_MEMORY = 49;
+
+  private static Device device;
+
+  @BeforeAll
+  static void open() {
+    device = Devices.probe().open("cpu");
+  }
+
+  @AfterAll
+  static void close() {
+    device.close();
+  }
+
+  @Test
+  void countsToTheTerminator() throws Exception {
+    try (Engine engine = engine(16)) {
+      Answer answer = Answer.of(engine, new int[] {3, 35}, 20);
+
+      assertThat(answer.result().tokenIds()).containsExactly(36, 37, 38, 39, 40);
+      assertThat(answer.result().finishReason()).isEqualTo(FinishReason.STOP);
+    }
+  }
+
+  @Test
+  void aPromptLongerThanOneStepIsComputedInChunks() throws Exception {
+    int[] prompt = IntStream.range(0, 100).map(i -> i % 30).toArray();
+    try (Engine engine = engine(64)) {
+      assertThat(Answer.of(engine, prompt, 3).result().tokenIds()).containsExactly(10, 11, 12);
+    }
+  }
+
+  @Test
+  void moreGenerationsThanTheCacheHoldsAllEndAsTheyWouldAlone() throws Exception {
+    try (Engine engine = engine(8)) {
+      List<Answer> answers = new ArrayList<>();
+      for (int i = 0; i < 20; i++) {
+        answers.add(Answer.of(engine, new int[] {i % 10, (i % 10) + 1, i}, 15));
+      }
+      for (int i = 0; i < answers.size(); i++) {
+        assertThat(answers.get(i).result().tokenIds())
+            .containsExactly(IntStream.range(i + 1, i + 16).boxed().toArray(Integer[]::new));
+      }
+    }
+  }
+
+  @Test
+  void aFailingStepFailsItsOwnRequestsAndTheEngineGoesOn() throws Exception {
+    try (Engine engine = engine(16)) {
+      assertThatThrownBy(() -> Answer.of(engine, new int[] {CRASHES}, 5).result())
+          .hasRootCauseInstanceOf(DeviceException.class);
+      assertThatThrownBy(() -> Answer.of(engine, new int[] {EXHAUSTS_MEMORY}, 5).result())
+          .cause()
+          .isInstanceOf(GenerationException.class)
+          .hasMessageContaining("memory");
+      assertThat(Answer.of(engine, new int[] {1}, 2).result().tokenIds()).containsExactly(2, 3);
+    }
+  }
+
+  @Test
+  void aListenerThatWantsNoMoreEndsTheAnswer() throws Exception {
+    try (Engine engine = engine(16)) {
+      Answer answer = new Answer(2);
+      engine.submit(request(new int[] {1}, 20), answer);
+
+      assertThat(answer.result().tokenIds()).containsExactly(2, 3);
+      assertThat(answer.result().finishReason()).isEqualTo(FinishReason.STOP);
+    }
+  }
+
+  @Test
+  void promptsThatCannotFitAreRefused() {
+    try (Engine engine = engine(2)) {
+      assertThatThrownBy(() -> engine.submit(request(new int[8], 5), new Answer(9)))
+          .isInstanceOf(InvalidRequestException.class)
+          .hasMessageContaining("8 tokens");
+      assertThatThrownBy(() -> engine.submit(request(new int[0], 5), new Answer(9)))
+          .isInstanceOf(InvalidRequestException.class);
+    }
+  }
+
+  @Test
+  void aClosedEngineRefuses() {
+    Engine engine = engine(4);
+    engine.close();
+
+    assertThatThrownBy(() -> engine.submit(request(new int[] {1}, 5), new Answer(9)))
+        .isInstanceOf(GenerationException.class);
+  }
+
+  private static Engine engine(int blocks) {
+    return new Engine(new CountingModel(), device, new EngineOptions(blocks, 4, 8, 16, 2));
+  }
+
+  private static EngineRequest request(int[] prompt, int maxNewTokens) {
+    return new EngineRequest(
+        prompt,
+        List.of(),
+        GenerationOptions.greedy().withMaxNewTokens(maxNewTokens),
+        Set.of(TERMINATOR));
+  }
+
+  private static final class Answer implements GenerationListener {
+    private final CompletableFuture<GenerationResult> result = new CompletableFuture<>();
+    private int wanted;
+
+    Answer(int wanted) {
+      this.wanted = wanted;
+    }
+
+    static Answer of(Engine engine, int[] prompt, int maxNewTokens) {
+      Answer answer = new Answer(Integer.MAX_VALUE);
+      engine.submit(request(prompt, maxNewTokens), answer);
+      return answer;
+    }
+
+    GenerationResult result() throws Exception {
+      return result.get(60, TimeUnit.SECONDS);
+    }
+
+    @Override
+    public boolean onToken(TokenChoice choice) {
+      return --wanted > 0;
+    }
+
+    @Override
+    public void onFinished(GenerationResult finished) {
+      result.complete(finished);
+    }
+
+    @Override
+    public void onFailed(RuntimeException cause) {
+      result.completeExceptionally(cause);
+    }
+  }
+
+  /** Its hidden state is the token id. */
+  private static final class CountingModel implements VisionLanguageModel {
+    @Override
+    public Spec spec() {
+      return new Spec(1, new Heads(1, 1, 2), 1, VOCAB, 4, 1000);
+    }
+
+    @Override
+    public void encodeImages(List<ProcessedSlice> slices, Tensor out, Workspace workspace) {
+      throw new AssertionError("no request has a picture");
+    }
+
+    @Override
+    public void embed(Tensor ids, Tensor hidden) {
+      float[] values = new float[ids.columns()];
+      for (int i = 0; i < values.length; i++) {
+        values[i] = ids.memory().getAtIndex(ValueLayout.JAVA_INT, i);
+        if (values[i] == CRASHES) {
+          throw new DeviceException("an injected failure");
+        }
+        if (values[i] == EXHAUSTS_MEMORY) {
+          throw new OutOfMemoryError("injected");
+        }
+      }
+      device.upload(values, hidden);
+    }
+
+    @Override
+    public void forward(Tensor hidden, PagedBatch batch, KvCache cache, Workspace workspace) {}
+
+    @Override
+    public void logits(Tensor hidden, Tensor logits, Workspace workspace) {
+      float[] last = device.download(hidden);
+      float[] scores = new float[last.length * VOCAB];
+      for (int row = 0; row < last.length; row++) {
+        scores[row * VOCAB + ((int) last[row] + 1) % VOCAB] = 10;
+      }
+      device.upload(scores, logits);
+    }
+  }
+}
