@@ -124,9 +124,4 @@ final class HostDevice implements Device {
     @Override
     public void close() {}
   }
-
-  @Override
-  public double measureReadBandwidth() {
-    throw new AssertionError("not part of loading weights");
-  }
 }
