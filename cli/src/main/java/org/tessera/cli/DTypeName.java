@@ -1,5 +1,6 @@
 package org.tessera.cli;
 
+import java.util.Locale;
 import java.util.Optional;
 import org.tessera.tensor.DType;
 
@@ -14,6 +15,12 @@ enum DTypeName {
 
   DTypeName(Optional<DType> dtype) {
     this.dtype = dtype;
+  }
+
+  /** As the command line writes it: picocli reads and shows this. */
+  @Override
+  public String toString() {
+    return name().toLowerCase(Locale.ROOT);
   }
 
   /** Empty for the device's own choice. */

@@ -1,34 +1,25 @@
 package org.tessera.cli;
 
+import java.util.Locale;
 import java.util.Optional;
 import org.tessera.api.InputOptions;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
 /** How pictures and messages become a prompt. */
 final class InputArguments {
-  /** What to do with the orientation that a camera wrote. */
-  enum Exif {
-    APPLY,
-    IGNORE
-  }
-
   /** Whose quirks to reproduce. */
   enum Compat {
-    ORIGINAL
+    ORIGINAL;
+
+    /** As the command line writes it: picocli reads and shows this. */
+    @Override
+    public String toString() {
+      return name().toLowerCase(Locale.ROOT);
+    }
   }
 
-  @Option(
-      names = "--max-slice-nums",
-      paramLabel = "N",
-      description = "Slices of a picture at most (the checkpoint's own; for videos 2).")
-  Optional<Integer> maxSliceNums = Optional.empty();
-
-  @Option(
-      names = "--use-image-id",
-      paramLabel = "true|false",
-      arity = "1",
-      description = "Number the pictures (the checkpoint's own; for videos false).")
-  Optional<Boolean> useImageId = Optional.empty();
+  @Mixin private final PictureArguments picture = new PictureArguments();
 
   @Option(
       names = "--max-input-tokens",
@@ -42,14 +33,6 @@ final class InputArguments {
   boolean truncate;
 
   @Option(
-      names = "--exif",
-      paramLabel = "apply|ignore",
-      defaultValue = "APPLY",
-      description =
-          "Turn pictures as their EXIF orientation says; the original ignores it (apply).")
-  Exif exif = Exif.APPLY;
-
-  @Option(
       names = "--compat",
       paramLabel = "original",
       description =
@@ -61,19 +44,10 @@ final class InputArguments {
    * @throws org.tessera.error.InvalidRequestException where a value is out of range
    */
   InputOptions toOptions(boolean video) {
-    InputOptions options = video ? InputOptions.video() : InputOptions.defaults();
-    if (maxSliceNums.isPresent()) {
-      options = options.withMaxSliceNums(maxSliceNums.get());
-    }
-    if (useImageId.isPresent()) {
-      options = options.withUseImageId(useImageId.get());
-    }
+    InputOptions options = picture.toOptions(video);
     if (maxInputTokens.isPresent()) {
       options = options.withMaxInputTokens(maxInputTokens.get());
     }
-    return options
-        .withTruncate(truncate)
-        .withApplyExif(exif == Exif.APPLY)
-        .withCompatOriginal(compat.isPresent());
+    return options.withTruncate(truncate).withCompatOriginal(compat.isPresent());
   }
 }

@@ -10,6 +10,8 @@ import org.tessera.api.Image;
 import org.tessera.api.Message;
 import org.tessera.api.Part;
 import org.tessera.cli.Turn.Content;
+import org.tessera.image.ImageLimits;
+import org.tessera.image.VideoFrames;
 
 /** Reads the pictures and videos of turns, each file once. Not for several threads. */
 final class MediaFiles {
@@ -21,6 +23,12 @@ final class MediaFiles {
    */
   MediaFiles(Function<Path, List<Image>> videoFrames) {
     this.videoFrames = videoFrames;
+  }
+
+  /** With videos as {@link VideoFrames} reads them. */
+  static MediaFiles onDisk() {
+    VideoFrames frames = new VideoFrames(ImageLimits.defaults());
+    return new MediaFiles(file -> List.copyOf(frames.read(file)));
   }
 
   /**

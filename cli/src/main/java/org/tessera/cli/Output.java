@@ -30,6 +30,17 @@ record Output(PrintStream out, PrintStream err, boolean showProgress) {
     err.flush();
   }
 
+  /**
+   * Takes away the line that Java itself prints about the vector module before anything else, which
+   * no option of Java's turns off. Only at a terminal, where it is the line above.
+   */
+  void eraseIncubatorWarning() {
+    if (showProgress && ModuleLayer.boot().findModule("jdk.incubator.vector").isPresent()) {
+      err.print("\033[1A\033[2K\r");
+      err.flush();
+    }
+  }
+
   private static PrintStream utf8(FileDescriptor descriptor) {
     return new PrintStream(new FileOutputStream(descriptor), false, StandardCharsets.UTF_8);
   }
