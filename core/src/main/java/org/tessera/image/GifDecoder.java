@@ -49,14 +49,6 @@ final class GifDecoder {
   @SuppressWarnings("ArrayRecordComponent") // Private to this file, never compared.
   private record Disposal(int left, int top, int width, int height, byte[] pixels) {}
 
-  /**
-   * One picture of an animation.
-   *
-   * @param picture the whole canvas
-   * @param centiseconds how long it is shown
-   */
-  record Frame(Image.Rgb picture, int centiseconds) {}
-
   GifDecoder(String name, byte[] bytes, ImageLimits limits) {
     this.name = name;
     this.in = ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN).position(SIGNATURE_BYTES);
@@ -71,31 +63,55 @@ final class GifDecoder {
   }
 
   static Decoded decode(String name, byte[] bytes, ImageLimits limits) throws IOException {
-    Frame frame =
-        new GifDecoder(name, bytes, limits)
-            .next()
-            .orElseThrow(() -> new ImageException(name + ": a GIF file without a picture"));
-    return new Decoded(frame.picture, Optional.empty());
+    GifDecoder decoder = new GifDecoder(name, bytes, limits);
+    if (!decoder.advance()) {
+      throw new ImageException(name + ": a GIF file without a picture");
+    }
+    decoder.drawFrame();
+    return new Decoded(decoder.picture(), Optional.empty());
   }
 
-  /** The next frame as it is seen; absent behind the last one. */
-  Optional<Frame> next() throws IOException {
+  /** Moves to the next frame, which is then drawn or skipped; false where there is none. */
+  boolean advance() throws IOException {
     transparentIndex = NONE;
     disposalCode = 0;
     delayCentiseconds = 0;
-    while (true) {
+    while (in.hasRemaining()) {
       int block = in.get() & 0xff;
       switch (block) {
         case EXTENSION -> readExtension();
         case FRAME -> {
-          return Optional.of(readFrame());
+          return true;
         }
         case TRAILER -> {
-          return Optional.empty();
+          return false;
         }
+        case 0 -> {} // Some encoders pad.
         default -> throw new IOException("no block where one belongs");
       }
     }
+    return false;
+  }
+
+  /** How long the frame is shown. */
+  int delayCentiseconds() {
+    return delayCentiseconds <= 1 ? DEFAULT_DELAY_CENTISECONDS : delayCentiseconds;
+  }
+
+  /** What is seen after the last frame drawn. */
+  Image.Rgb picture() {
+    return new Image.Rgb(name, canvas.width(), canvas.height(), rgb.clone());
+  }
+
+  /** Leaves the frame undrawn and returns how many pixels drawing it would have decoded. */
+  long skipFrame() {
+    in.position(in.position() + 4);
+    long width = in.getShort() & 0xffff;
+    long height = in.getShort() & 0xffff;
+    readPalette(in.get());
+    in.get(); // The code size.
+    skipBlocks(in);
+    return width * height;
   }
 
   private void readExtension() {
@@ -125,7 +141,8 @@ final class GifDecoder {
     return palette;
   }
 
-  private Frame readFrame() throws IOException {
+  /** Draws the frame over those before it. */
+  void drawFrame() throws IOException {
     int left = in.getShort() & 0xffff;
     int top = in.getShort() & 0xffff;
     int width = in.getShort() & 0xffff;
@@ -158,7 +175,7 @@ final class GifDecoder {
       dispose();
     }
     int shownWidth = Math.clamp(canvas.width() - left, 0, width);
-    int shownHeight = Math.clamp(canvas.height() - top, 0, height);
+    int shownHeight = shownWidth == 0 ? 0 : Math.clamp(canvas.height() - top, 0, height);
     disposal = disposalAfter(left, top, shownWidth, shownHeight, palette);
     for (int y = 0; y < shownHeight; y++) {
       int out = ((top + y) * canvas.width() + left) * 3;
@@ -169,8 +186,6 @@ final class GifDecoder {
         }
       }
     }
-    int delay = delayCentiseconds <= 1 ? DEFAULT_DELAY_CENTISECONDS : delayCentiseconds;
-    return new Frame(new Image.Rgb(name, canvas.width(), canvas.height(), rgb.clone()), delay);
   }
 
   private Optional<Disposal> disposalAfter(

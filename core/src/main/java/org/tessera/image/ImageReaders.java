@@ -19,26 +19,20 @@ final class ImageReaders {
 
   /** Decodes the first picture of a file. Metadata is not read. */
   static BufferedImage read(String format, byte[] file) throws IOException {
-    return read(reader(format), file, reader -> reader.read(0), true);
+    return read(reader(format), file, reader -> reader.read(0));
   }
 
   /** Decodes the first picture of a file to its own samples, without a conversion of colours. */
   static Raster readRaster(String format, byte[] file) throws IOException {
-    return read(reader(format), file, reader -> reader.readRaster(0, null), true);
+    return read(reader(format), file, reader -> reader.readRaster(0, null));
   }
 
-  /** Decodes with another reader, one that may look a little behind the end of a whole file. */
-  static BufferedImage read(ImageReader reader, byte[] file) throws IOException {
-    return read(reader, file, opened -> opened.read(0), false);
-  }
-
-  private static <T> T read(ImageReader reader, byte[] file, Action<T> action, boolean exactEnd)
-      throws IOException {
+  private static <T> T read(ImageReader reader, byte[] file, Action<T> action) throws IOException {
     try (MemoryImageInput input = new MemoryImageInput(file)) {
       reader.setInput(input, true, true);
       T result = action.run(reader);
       // Some readers fill the missing part with grey and only warn.
-      if (exactEnd && input.overrun()) {
+      if (input.overrun()) {
         throw new EOFException("the file ends before its picture");
       }
       return result;

@@ -7,11 +7,14 @@ package org.tessera.image;
  * <p>The ideal position of patch {@code k} of {@code n} is {@code floor(side * k / n)}. The
  * original computes fractions with {@code torch.arange} and sorts them into buckets in float32, and
  * lands one lower for some {@code k} of n = 25, 49, 50, 55, 58 and others. Weights were trained
- * with that, so it is reproduced here, down to the block of eight in which {@code arange} rounds.
+ * with that, so it is reproduced here, down to the vectors in which {@code arange} rounds.
  */
 public final class PositionBuckets {
-  /** The elements that {@code torch.arange} computes from one rounded base. */
-  private static final int BLOCK = 8;
+  /** Numbers in one vector of {@code torch.arange}. */
+  private static final int VECTOR = 8;
+
+  /** Its vector loop takes two vectors a turn; what is left is computed one by one. */
+  private static final int UNROLLED = 2 * VECTOR;
 
   private PositionBuckets() {}
 
@@ -27,18 +30,14 @@ public final class PositionBuckets {
       throw new IllegalArgumentException(
           "no positions for %d patches over %d a side".formatted(patches, patchesPerSide));
     }
-    float[] boundaries = boundaries(patchesPerSide);
-    double step = 1f / patches;
-    int wholeBlocks = patches / BLOCK * BLOCK;
+    double side = 1.0 / patchesPerSide;
+    float[] boundaries = arange(side, side, (int) Math.ceil((1 - side) / side));
+    float[] fractions = arange(0, 1f / patches, patches);
     int[] positions = new int[patches];
     int position = 0;
     for (int k = 0; k < patches; k++) {
-      float fraction =
-          k < wholeBlocks
-              ? (float) ((float) (step * (k / BLOCK * BLOCK)) + step * (k % BLOCK))
-              : (float) (step * k);
       // Fractions ascend, so the search goes on where the last one ended.
-      while (position < boundaries.length && boundaries[position] <= fraction) {
+      while (position < boundaries.length && boundaries[position] <= fractions[k]) {
         position++;
       }
       positions[k] = position;
@@ -46,13 +45,17 @@ public final class PositionBuckets {
     return positions;
   }
 
-  /** The upper ends of all buckets but the last. */
-  private static float[] boundaries(int patchesPerSide) {
-    double step = 1.0 / patchesPerSide;
-    float[] boundaries = new float[patchesPerSide - 1];
-    for (int k = 0; k < boundaries.length; k++) {
-      boundaries[k] = (float) (step + k * step);
+  /** {@code torch.arange} in float32: its vector loop rounds the first number of each eight. */
+  private static float[] arange(double start, double step, int count) {
+    float[] values = new float[count];
+    int vectorised = count / UNROLLED * UNROLLED;
+    for (int k = 0; k < count; k++) {
+      int first = k / VECTOR * VECTOR;
+      values[k] =
+          k < vectorised
+              ? (float) ((float) (start + step * first) + step * (k - first))
+              : (float) (start + step * k);
     }
-    return boundaries;
+    return values;
   }
 }

@@ -15,7 +15,7 @@ final class Rasters {
 
   static Image.Rgb rgb(String name, BufferedImage image) {
     return image.getColorModel() instanceof IndexColorModel palette
-        ? ofPalette(name, image.getRaster(), palette)
+        ? ofPalette(name, image.getRaster(), colours(palette))
         : ofSamples(name, image.getRaster());
   }
 
@@ -44,12 +44,11 @@ final class Rasters {
     return new Image.Rgb(name, width, raster.getHeight(), rgb);
   }
 
-  private static Image.Rgb ofPalette(String name, Raster raster, IndexColorModel palette) {
+  /** Looks up each sample among colours that hold red, green and blue in their lower 24 bits. */
+  static Image.Rgb ofPalette(String name, Raster raster, int[] colours) {
     int width = raster.getWidth();
     int height = raster.getHeight();
     byte[] rgb = new byte[width * height * 3];
-    int[] colours = new int[palette.getMapSize()];
-    palette.getRGBs(colours);
     int[] row = new int[width];
     int out = 0;
     for (int y = 0; y < height; y++) {
@@ -62,6 +61,12 @@ final class Rasters {
       }
     }
     return new Image.Rgb(name, width, height, rgb);
+  }
+
+  private static int[] colours(IndexColorModel palette) {
+    int[] colours = new int[palette.getMapSize()];
+    palette.getRGBs(colours);
+    return colours;
   }
 
   private static Image.Rgb ofSamples(String name, Raster raster) {

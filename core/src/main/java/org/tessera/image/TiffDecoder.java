@@ -5,10 +5,12 @@ import com.drew.metadata.Metadata;
 import com.drew.metadata.exif.ExifIFD0Directory;
 import com.drew.metadata.exif.ExifReader;
 import java.awt.image.BufferedImage;
+import java.awt.image.IndexColorModel;
 import java.io.IOException;
 import java.util.Arrays;
 import java.util.Optional;
 import java.util.Set;
+import org.jspecify.annotations.Nullable;
 import org.tessera.api.Image;
 import org.tessera.error.ImageException;
 
@@ -26,6 +28,7 @@ final class TiffDecoder {
   private static final int MAX_SAMPLES = 4;
   private static final int MAX_BITS = 16;
   private static final int CONTIGUOUS = 1;
+  private static final int TAG_COLOUR_MAP = 0x140;
 
   private TiffDecoder() {}
 
@@ -39,18 +42,37 @@ final class TiffDecoder {
     Size size =
         limits.check(
             name,
-            tag(tags, ExifIFD0Directory.TAG_IMAGE_WIDTH, 0),
-            tag(tags, ExifIFD0Directory.TAG_IMAGE_HEIGHT, 0));
+            required(tags, ExifIFD0Directory.TAG_IMAGE_WIDTH),
+            required(tags, ExifIFD0Directory.TAG_IMAGE_HEIGHT));
     long tileWidth = tag(tags, ExifIFD0Directory.TAG_TILE_WIDTH, size.width());
     long tileHeight = tag(tags, ExifIFD0Directory.TAG_TILE_LENGTH, size.height());
     limits.check(name, tileWidth, tileHeight);
     checkKind(name, tags);
     BufferedImage image = ImageReaders.read("tiff", bytes);
-    Image.Rgb rgb =
-        Rasters.isGreyOf16Bits(image)
-            ? Rasters.clippedGrey(name, image.getRaster())
-            : Rasters.rgb(name, image);
-    return new Decoded(rgb, Optional.of(bytes));
+    int[] palette = tags.getIntArray(TAG_COLOUR_MAP);
+    return new Decoded(rgb(name, image, palette), Optional.of(bytes));
+  }
+
+  private static Image.Rgb rgb(String name, BufferedImage image, int @Nullable [] palette) {
+    if (image.getColorModel() instanceof IndexColorModel && palette != null) {
+      return Rasters.ofPalette(name, image.getRaster(), colours(palette));
+    }
+    return Rasters.isGreyOf16Bits(image)
+        ? Rasters.clippedGrey(name, image.getRaster())
+        : Rasters.rgb(name, image);
+  }
+
+  /** All reds, then all greens and blues, of 16 bits each; Pillow takes the upper 8. */
+  private static int[] colours(int[] palette) {
+    int count = palette.length / 3;
+    int[] colours = new int[count];
+    for (int i = 0; i < count; i++) {
+      int red = palette[i] >> 8 & 0xff;
+      int green = palette[count + i] >> 8 & 0xff;
+      int blue = palette[2 * count + i] >> 8 & 0xff;
+      colours[i] = red << 16 | green << 8 | blue;
+    }
+    return colours;
   }
 
   private static void checkKind(String name, ExifIFD0Directory tags) {
@@ -72,6 +94,14 @@ final class TiffDecoder {
           "%s: this kind of TIFF is not read; save it as grey or RGB without JPEG or fax compression"
               .formatted(name));
     }
+  }
+
+  private static long required(ExifIFD0Directory tags, int tag) throws IOException {
+    Long value = tags.getLongObject(tag);
+    if (value == null) {
+      throw new IOException("a directory without tag " + tag);
+    }
+    return value;
   }
 
   private static long tag(ExifIFD0Directory tags, int tag, long absent) {

@@ -1,20 +1,17 @@
 package org.tessera.image;
 
-import com.twelvemonkeys.imageio.plugins.webp.WebPImageReaderSpi;
-import java.awt.image.BufferedImage;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.Arrays;
 import java.util.Optional;
 import org.tessera.api.Image;
+import org.tessera.image.webp.WebPLossless;
+import org.tessera.image.webp.WebPLossy;
 
 /**
- * WebP, lossy and lossless. The chunks are walked here; the reader sees only the one that holds the
- * picture, or the first frame. Alpha is left out, so that its chunk is not decoded at all.
- *
- * <p>Lossless pictures are exact. Of lossy ones the reader interpolates colour more coarsely than
- * libwebp does, so that values at edges of colour differ from Pillow's.
+ * WebP, lossy and lossless: the container, of which the chunk of the picture or of the first frame
+ * is decoded. Alpha is left out, so that its chunk is not even looked at.
  */
 final class WebPDecoder {
   private static final int RIFF_HEADER_BYTES = 12;
@@ -35,8 +32,8 @@ final class WebPDecoder {
   private Optional<Frame> frame = Optional.empty();
   private Optional<byte[]> exif = Optional.empty();
 
-  /** Where the first picture's chunk lies in the file, and the picture on the canvas. */
-  private record Frame(int chunk, int chunkBytes, int left, int top, Size size) {}
+  /** Where the first picture's data lie in the file, and the picture on the canvas. */
+  private record Frame(boolean lossless, int start, int end, int left, int top, Size size) {}
 
   private WebPDecoder(String name, byte[] bytes, ImageLimits limits) {
     this.name = name;
@@ -70,7 +67,7 @@ final class WebPDecoder {
             data + FRAME_HEADER_BYTES, data + length, 2 * uint24(data), 2 * uint24(data + 3));
       } else if ((type == VP8 || type == VP8L) && frame.isEmpty()) {
         Size size = type == VP8 ? lossySize(data) : losslessSize(data);
-        frame = Optional.of(new Frame(position, CHUNK_HEADER_BYTES + length, left, top, size));
+        frame = Optional.of(new Frame(type == VP8L, data, data + length, left, top, size));
       } else if (type == EXIF && exif.isEmpty()) {
         exif = Optional.of(tiffBlock(data, length));
       }
@@ -102,17 +99,13 @@ final class WebPDecoder {
 
   private Image.Rgb decodeFrame() throws IOException {
     Frame first = frame.orElseThrow(() -> new IOException("no picture chunk"));
-    int padding = first.chunkBytes & 1;
-    ByteBuffer riff =
-        ByteBuffer.allocate(RIFF_HEADER_BYTES + first.chunkBytes + padding)
-            .order(ByteOrder.LITTLE_ENDIAN)
-            .putInt(fourCc("RIFF"))
-            .putInt(4 + first.chunkBytes + padding)
-            .putInt(fourCc("WEBP"))
-            .put(in.array(), first.chunk, first.chunkBytes);
-    BufferedImage image =
-        ImageReaders.read(new WebPImageReaderSpi().createReaderInstance(null), riff.array());
-    Image.Rgb picture = Rasters.rgb(name, image);
+    int width = first.size.width();
+    int height = first.size.height();
+    byte[] rgb =
+        first.lossless
+            ? WebPLossless.decode(in.array(), first.start, first.end, width, height)
+            : WebPLossy.decode(in.array(), first.start, first.end, width, height);
+    Image.Rgb picture = new Image.Rgb(name, width, height, rgb);
     return canvas.isEmpty() || canvas.get().equals(first.size)
         ? picture
         : onCanvas(picture, first, canvas.get());
