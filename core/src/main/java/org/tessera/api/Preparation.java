@@ -8,6 +8,7 @@ import java.util.Set;
 import org.tessera.config.CheckpointConfig;
 import org.tessera.engine.EngineRequest;
 import org.tessera.engine.EngineRequest.ImageInput;
+import org.tessera.image.Grid;
 import org.tessera.image.ImageDecoder;
 import org.tessera.image.ImageDigest;
 import org.tessera.image.ImageLimits;
@@ -17,7 +18,6 @@ import org.tessera.kv.SequenceTokens.ImageRange;
 import org.tessera.prompt.ImageSpan;
 import org.tessera.prompt.Prompt;
 import org.tessera.prompt.PromptBuilder;
-import org.tessera.prompt.SliceGrid;
 
 /** Turns requests into what the engine runs. Immutable, for any number of threads. */
 final class Preparation {
@@ -46,11 +46,8 @@ final class Preparation {
             .toList();
     // Pictures are independent of each other: decoding and resizing them takes all cores.
     List<Picture> pictures = images.parallelStream().map(image -> process(image, input)).toList();
-    List<Optional<SliceGrid>> grids =
-        pictures.stream()
-            .map(picture -> picture.processed().plan().grid())
-            .map(grid -> grid.map(cut -> new SliceGrid(cut.columns(), cut.rows())))
-            .toList();
+    List<Optional<Grid>> grids =
+        pictures.stream().map(picture -> picture.processed().plan().grid()).toList();
     Prompt prompt =
         promptBuilder.build(request.messages(), grids, input, /* addGenerationPrompt= */ true);
     EngineRequest engineRequest = engineRequest(request, prompt, pictures);

@@ -31,10 +31,11 @@ final class Lanes {
   /** Added to a small float it leaves its nearest integer in the low bits of the sum. */
   private static final float ROUNDER = 0x1.8p23f;
 
-  /** Beyond these e^x leaves the normal floats. */
+  /** Beyond these e^x leaves the normal floats or 2^n does. */
   private static final float LOWEST = -87.33654f;
 
-  private static final float HIGHEST = 88.37626f;
+  private static final float HIGHEST = 88.02969f;
+  private static final float LARGEST = 0x1p127f;
 
   private Lanes() {}
 
@@ -51,20 +52,21 @@ final class Lanes {
     vector.intoMemorySegment(memory, at, ORDER);
   }
 
-  /**
-   * e^x with an error of about one unit in the last place: x = n ln 2 + r, e^r by Cephes'
-   * polynomial, 2^n by adding n to the exponent. Zero below {@link #LOWEST}, constant above {@link
-   * #HIGHEST}, NaN for NaN.
-   */
+  /** e^x with an error of about one unit in the last place; see {@link #expOfNegative}. */
   static FloatVector exp(FloatVector x) {
-    FloatVector clamped = x.max(LOWEST).min(HIGHEST);
+    return expOfNegative(x).blend(LARGEST, x.compare(VectorOperators.GT, HIGHEST));
+  }
+
+  /**
+   * e^x where no x is above {@link #HIGHEST}: x = n ln 2 + r, e^r by Cephes' polynomial, 2^n by
+   * putting n into the exponent. Zero below {@link #LOWEST}, NaN for NaN.
+   */
+  static FloatVector expOfNegative(FloatVector x) {
     FloatVector rounded =
-        clamped.fma(FloatVector.broadcast(FLOATS, LOG2_E), FloatVector.broadcast(FLOATS, ROUNDER));
+        x.fma(FloatVector.broadcast(FLOATS, LOG2_E), FloatVector.broadcast(FLOATS, ROUNDER));
     FloatVector n = rounded.sub(ROUNDER);
-    FloatVector r =
-        n.fma(
-            FloatVector.broadcast(FLOATS, -LN2_LOW),
-            n.fma(FloatVector.broadcast(FLOATS, -LN2_HIGH), clamped));
+    FloatVector r = n.fma(FloatVector.broadcast(FLOATS, -LN2_HIGH), x);
+    r = n.fma(FloatVector.broadcast(FLOATS, -LN2_LOW), r);
     FloatVector p = FloatVector.broadcast(FLOATS, 1.9875691500e-4f);
     p = p.fma(r, FloatVector.broadcast(FLOATS, 1.3981999507e-3f));
     p = p.fma(r, FloatVector.broadcast(FLOATS, 8.3334519073e-3f));
@@ -72,9 +74,8 @@ final class Lanes {
     p = p.fma(r, FloatVector.broadcast(FLOATS, 1.6666665459e-1f));
     p = p.fma(r, FloatVector.broadcast(FLOATS, 5.0000001201e-1f));
     p = p.fma(r.mul(r), r.add(1f));
-    IntVector exponent = rounded.reinterpretAsInts().lanewise(VectorOperators.LSHL, 23);
-    FloatVector y = p.reinterpretAsInts().add(exponent).reinterpretAsFloats();
-    return y.blend(0f, x.lt(LOWEST));
+    IntVector power = rounded.reinterpretAsInts().add(127).lanewise(VectorOperators.LSHL, 23);
+    return p.mul(power.reinterpretAsFloats()).blend(0f, x.compare(VectorOperators.LT, LOWEST));
   }
 
   /** x / (1 + e^-x). */

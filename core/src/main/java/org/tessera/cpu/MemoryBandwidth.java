@@ -11,9 +11,11 @@ import java.util.concurrent.atomic.LongAdder;
  * which reads every weight once.
  */
 final class MemoryBandwidth {
-  private static final long BUFFER_BYTES = 256L << 20;
-  private static final int PIECE_BYTES = 1 << 20;
-  private static final int PASSES = 8;
+  /** Several times the caches of a large server. */
+  static final long BUFFER_BYTES = 1L << 30;
+
+  private static final long PIECE_BYTES = 1 << 20;
+  private static final int PASSES = 5;
 
   private MemoryBandwidth() {}
 
@@ -21,24 +23,28 @@ final class MemoryBandwidth {
   static double measure(Workers workers) {
     try (Arena arena = Arena.ofShared()) {
       MemorySegment buffer = arena.allocate(BUFFER_BYTES, 64);
-      LongAdder sum = new LongAdder();
       double best = 0;
       for (int pass = 0; pass < PASSES; pass++) {
         long start = System.nanoTime();
-        workers.run(
-            (int) (BUFFER_BYTES / PIECE_BYTES),
-            BUFFER_BYTES,
-            (piece, worker) -> sum.add(read(buffer, (long) piece * PIECE_BYTES)));
+        if (sum(workers, buffer) != 0) {
+          throw new AssertionError("fresh memory is not zero");
+        }
         best = Math.max(best, BUFFER_BYTES * 1e9 / (System.nanoTime() - start));
-      }
-      if (sum.sum() != 0) {
-        throw new AssertionError("fresh memory is not zero");
       }
       return best;
     }
   }
 
-  private static long read(MemorySegment buffer, long from) {
+  /** Reads the whole buffer, in which nothing but longs lies, and returns their sum. */
+  static long sum(Workers workers, MemorySegment buffer) {
+    LongAdder sum = new LongAdder();
+    int pieces = Math.toIntExact(buffer.byteSize() / PIECE_BYTES);
+    workers.run(
+        pieces, buffer.byteSize(), (piece, worker) -> sum.add(sum(buffer, piece * PIECE_BYTES)));
+    return sum.sum();
+  }
+
+  private static long sum(MemorySegment buffer, long from) {
     long a = 0;
     long b = 0;
     long c = 0;

@@ -31,13 +31,9 @@ final class VectorSoftmax {
       FloatVector before = FloatVector.fromArray(FLOATS, max, lane);
       FloatVector now = maximum(scores, lane, stride, keys, before);
       now.intoArray(max, lane);
-      FloatVector correction = Lanes.exp(before.sub(now));
+      FloatVector correction = Lanes.expOfNegative(before.sub(now));
       FloatVector total = FloatVector.fromArray(FLOATS, sum, lane).mul(correction);
-      for (int key = 0, at = lane; key < keys; key++, at += stride) {
-        FloatVector weight = Lanes.exp(FloatVector.fromArray(FLOATS, scores, at).sub(now));
-        weight.intoArray(scores, at);
-        total = total.add(weight);
-      }
+      total = total.add(weigh(scores, lane, stride, keys, now));
       total.intoArray(sum, lane);
       if (before.lt(now).anyTrue()) {
         scale(weighted, lane, stride, weightedRows, correction);
@@ -55,13 +51,39 @@ final class VectorSoftmax {
     }
   }
 
+  /**
+   * Comparing is faster than a maximum that honours NaN, and loses none: the weight of a NaN is
+   * one.
+   */
   private static FloatVector maximum(
       float[] scores, int lane, int stride, int keys, FloatVector before) {
-    FloatVector max = before;
-    for (int key = 0, at = lane; key < keys; key++, at += stride) {
-      max = max.max(FloatVector.fromArray(FLOATS, scores, at));
+    FloatVector even = before;
+    FloatVector odd = before;
+    int key = 0;
+    for (; key <= keys - 2; key += 2) {
+      FloatVector first = FloatVector.fromArray(FLOATS, scores, lane + key * stride);
+      FloatVector second = FloatVector.fromArray(FLOATS, scores, lane + (key + 1) * stride);
+      even = even.blend(first, first.compare(VectorOperators.GT, even));
+      odd = odd.blend(second, second.compare(VectorOperators.GT, odd));
     }
-    return max;
+    if (key < keys) {
+      FloatVector first = FloatVector.fromArray(FLOATS, scores, lane + key * stride);
+      even = even.blend(first, first.compare(VectorOperators.GT, even));
+    }
+    return even.blend(odd, odd.compare(VectorOperators.GT, even));
+  }
+
+  /** Replaces scores by weights and returns their sum. */
+  private static FloatVector weigh(
+      float[] scores, int lane, int stride, int keys, FloatVector max) {
+    FloatVector sum = FloatVector.zero(FLOATS);
+    for (int key = 0; key < keys; key++) {
+      int at = lane + key * stride;
+      FloatVector weight = Lanes.expOfNegative(FloatVector.fromArray(FLOATS, scores, at).sub(max));
+      weight.intoArray(scores, at);
+      sum = sum.add(weight);
+    }
+    return sum;
   }
 
   private static void scale(float[] rows, int lane, int stride, int count, FloatVector factor) {

@@ -30,6 +30,8 @@ final class JpegDecoder {
   /** Each scan of a progressive picture visits all of it; real ones have about ten. */
   private static final int MAX_SCANS = 100;
 
+  private static final long MAX_SCANNED_PIXELS = 2_000_000_000;
+
   private final String name;
   private final byte[] bytes;
   private final ImageLimits limits;
@@ -38,6 +40,7 @@ final class JpegDecoder {
   private int[] horizontalSampling = {};
   private int[] verticalSampling = {};
   private boolean jfif;
+  private int maxScans;
   private int adobeTransform = -1;
   private Optional<byte[]> exif = Optional.empty();
 
@@ -125,7 +128,8 @@ final class JpegDecoder {
     if (components != 1 && components != 3 && components != 4) {
       throw unsupported("has " + components + " components");
     }
-    limits.check(name, width, height);
+    maxScans =
+        (int) Math.min(MAX_SCANS, MAX_SCANNED_PIXELS / limits.check(name, width, height).pixels());
     componentIds = new int[components];
     horizontalSampling = new int[components];
     verticalSampling = new int[components];
@@ -152,8 +156,8 @@ final class JpegDecoder {
   private void checkScans(int from) throws IOException {
     int scans = 1;
     for (int i = from; i + 1 < bytes.length; i++) {
-      if (bytes[i] == (byte) 0xff && bytes[i + 1] == (byte) SOS && ++scans > MAX_SCANS) {
-        throw new IOException("more than " + MAX_SCANS + " scans");
+      if (bytes[i] == (byte) 0xff && bytes[i + 1] == (byte) SOS && ++scans > maxScans) {
+        throw new IOException("more than " + maxScans + " scans");
       }
     }
   }

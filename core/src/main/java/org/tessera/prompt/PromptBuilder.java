@@ -8,6 +8,7 @@ import org.tessera.config.CheckpointConfig;
 import org.tessera.config.PreprocessorConfig;
 import org.tessera.error.CheckpointException;
 import org.tessera.error.InvalidRequestException;
+import org.tessera.image.Grid;
 import org.tessera.text.Tokenizer;
 
 /**
@@ -72,7 +73,7 @@ public final class PromptBuilder {
    */
   public Prompt build(
       List<Message> messages,
-      List<Optional<SliceGrid>> grids,
+      List<Optional<Grid>> grids,
       InputOptions options,
       boolean addGenerationPrompt) {
     int images = Conversation.check(messages, addGenerationPrompt);

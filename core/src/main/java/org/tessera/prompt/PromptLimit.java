@@ -4,6 +4,7 @@ import java.util.List;
 import java.util.Optional;
 import org.tessera.api.InputOptions;
 import org.tessera.error.InvalidRequestException;
+import org.tessera.image.Grid;
 
 /** How long a prompt may be, and what happens to a longer one. */
 record PromptLimit(InputOptions options, int maxPositions) {
@@ -11,10 +12,10 @@ record PromptLimit(InputOptions options, int maxPositions) {
   private static final int MAX_IMAGE_TOKENS = 1 << 20;
 
   /** Bounds what pictures can cost before a single token is written. */
-  void checkImages(List<Optional<SliceGrid>> grids, int queryNum) {
+  void checkImages(List<Optional<Grid>> grids, int queryNum) {
     long spans = 0;
-    for (Optional<SliceGrid> grid : grids) {
-      spans += 1 + grid.map(SliceGrid::sliceCount).orElse(0);
+    for (Optional<Grid> grid : grids) {
+      spans += 1 + grid.map(Grid::sliceCount).orElse(0);
     }
     if (spans * queryNum > MAX_IMAGE_TOKENS) {
       throw new InvalidRequestException(

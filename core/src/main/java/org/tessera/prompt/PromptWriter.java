@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
+import org.tessera.image.Grid;
 import org.tessera.text.Tokenizer;
 
 /**
@@ -41,7 +42,7 @@ final class PromptWriter {
    * {@code <image_id>i</image_id><image>…</image>} and, where the picture is sliced, rows of {@code
    * <slice>…</slice>} with a line feed between them.
    */
-  void picture(int imageIndex, Optional<SliceGrid> grid) {
+  void picture(int imageIndex, Optional<Grid> grid) {
     if (useImageId) {
       control(control.imIdStart());
       text(Integer.toString(imageIndex));
@@ -57,7 +58,7 @@ final class PromptWriter {
     return new Prompt(tokenIds, spans, spans.size() * queryNum);
   }
 
-  private void slices(int imageIndex, SliceGrid grid) {
+  private void slices(int imageIndex, Grid grid) {
     int sliceIndex = 1;
     for (int row = 0; row < grid.rows(); row++) {
       if (row > 0) {

@@ -2,6 +2,8 @@ package org.tessera.image;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import com.sun.management.ThreadMXBean;
+import java.lang.management.ManagementFactory;
 import java.nio.ByteBuffer;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -18,11 +20,16 @@ import org.tessera.error.ImageException;
  * Damaged files of every format end in a picture or in an ImageException, soon, and in no other.
  */
 class ImageFuzzTest {
-  private static final int TRIALS = 150;
+  private static final int TRIALS = 300;
   private static final Duration TIME_LIMIT = Duration.ofSeconds(5);
 
   /** Limits that a damaged header cannot use to make the tests slow. */
   private static final ImageLimits LIMITS = new ImageLimits(1_000_000, 4_000_000, 65_535, 20_000);
+
+  /** What the largest picture takes, turned upright, and tables of a fixed size. */
+  private static final long MAX_ALLOCATED_BYTES = 20 * LIMITS.maxPixels() + 16_000_000;
+
+  private static final ThreadMXBean THREADS = (ThreadMXBean) ManagementFactory.getThreadMXBean();
 
   static List<String> pictures() {
     return Pictures.names();
@@ -40,7 +47,15 @@ class ImageFuzzTest {
         repairPngChecksums(damaged);
       }
       long start = System.nanoTime();
-      read(new Image.Encoded(name, damaged), name.endsWith(".gif"));
+      long allocated = THREADS.getCurrentThreadAllocatedBytes();
+      readPicture(new Image.Encoded(name, damaged));
+      allocated = THREADS.getCurrentThreadAllocatedBytes() - allocated;
+      if (allocated > MAX_ALLOCATED_BYTES) {
+        failures.add("trial %d allocated %d bytes".formatted(trial, allocated));
+      }
+      if (name.endsWith(".gif")) {
+        readVideo(new Image.Encoded(name, damaged));
+      }
       Duration time = Duration.ofNanos(System.nanoTime() - start);
       if (time.compareTo(TIME_LIMIT) > 0) {
         failures.add("trial %d took %s".formatted(trial, time));
@@ -49,13 +64,18 @@ class ImageFuzzTest {
     assertThat(failures).isEmpty();
   }
 
-  private static void read(Image.Encoded file, boolean video) {
+  private static void readPicture(Image.Encoded file) {
     try {
       Image.Rgb picture = ImageDecoder.decode(file, LIMITS, true);
       assertThat((long) picture.width() * picture.height()).isLessThanOrEqualTo(LIMITS.maxPixels());
-      if (video) {
-        assertThat(new VideoFrames(LIMITS).read(file)).hasSizeBetween(1, VideoFrames.MAX_FRAMES);
-      }
+    } catch (ImageException e) {
+      assertThat(e).hasMessageStartingWith(file.name() + ": ");
+    }
+  }
+
+  private static void readVideo(Image.Encoded file) {
+    try {
+      assertThat(new VideoFrames(LIMITS).read(file)).hasSizeBetween(1, VideoFrames.MAX_FRAMES);
     } catch (ImageException e) {
       assertThat(e).hasMessageStartingWith(file.name() + ": ");
     }

@@ -14,9 +14,11 @@ class PositionBucketsTest {
   void equalTheOriginals() {
     JsonNode axes = Vectors.json("navit_buckets.json");
     assertThat(axes.size()).isPositive();
+    JsonNode vision = Vectors.json("checkpoint/config.json").get("vision_config");
+    int side = vision.get("image_size").asInt() / vision.get("patch_size").asInt();
     for (int patches = 1; patches <= axes.size(); patches++) {
       int[] expected = axes.get(patches - 1).valueStream().mapToInt(JsonNode::asInt).toArray();
-      assertThat(PositionBuckets.of(patches, 70)).as("%d patches", patches).isEqualTo(expected);
+      assertThat(PositionBuckets.of(patches, side)).as("%d patches", patches).isEqualTo(expected);
     }
   }
 

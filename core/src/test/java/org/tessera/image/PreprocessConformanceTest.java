@@ -15,7 +15,9 @@ import tools.jackson.databind.JsonNode;
 /** From files to slices and values, against what the original and Pillow make of them. */
 class PreprocessConformanceTest {
   private static final float[] HALF = {0.5f, 0.5f, 0.5f};
-  private final ImageProcessor processor = new ImageProcessor(14, 448, true, HALF, HALF);
+  private final int patchSize = Vectors.preprocessor("patch_size");
+  private final ImageProcessor processor =
+      new ImageProcessor(patchSize, Vectors.preprocessor("scale_resolution"), true, HALF, HALF);
 
   @TestFactory
   Stream<DynamicTest> slicesEqualTheOriginalsByteForByte() {
@@ -69,9 +71,10 @@ class PreprocessConformanceTest {
     int count = slice.grid().patchCount();
     float[] expected = new float[strip.length];
     for (int patch = 0; patch < count; patch++) {
-      for (int row = 0; row < 3 * 14; row++) {
-        for (int x = 0; x < 14; x++) {
-          expected[(patch * 3 * 14 + row) * 14 + x] = strip[(row * count + patch) * 14 + x];
+      for (int row = 0; row < 3 * patchSize; row++) {
+        for (int x = 0; x < patchSize; x++) {
+          expected[(patch * 3 * patchSize + row) * patchSize + x] =
+              strip[(row * count + patch) * patchSize + x];
         }
       }
     }

@@ -14,6 +14,8 @@ class SlicePlanTest {
   @Test
   void equalsTheOriginalsPlans() {
     JsonNode cases = Vectors.json("slices.json");
+    int scaleResolution = Vectors.preprocessor("scale_resolution");
+    int patchSize = Vectors.preprocessor("patch_size");
     assertThat(cases.size()).isPositive();
     for (JsonNode c : cases) {
       Size source = new Size(c.get("w").asInt(), c.get("h").asInt());
@@ -21,7 +23,7 @@ class SlicePlanTest {
       Optional<Grid> grid = pair(c.get("grid")).map(s -> new Grid(s.width(), s.height()));
       SlicePlan expected =
           new SlicePlan(source, grid, pair(c.get("overview")).orElseThrow(), pair(c.get("refine")));
-      assertThat(SlicePlan.of(source, maxSliceNums, 448, 14))
+      assertThat(SlicePlan.of(source, maxSliceNums, scaleResolution, patchSize))
           .as("%s in at most %d slices", source, maxSliceNums)
           .isEqualTo(expected);
     }

@@ -24,6 +24,11 @@ final class Vectors {
     return JSON.readTree(bytes(file));
   }
 
+  /** A number of the checkpoint's preprocessor_config.json. */
+  static int preprocessor(String key) {
+    return json("checkpoint/preprocessor_config.json").get(key).asInt();
+  }
+
   static byte[] bytes(String file) {
     String named = System.getProperty("conformance.dir", "");
     Path directory =

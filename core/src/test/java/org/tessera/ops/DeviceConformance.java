@@ -250,7 +250,7 @@ public abstract class DeviceConformance {
   /** Nearest, ties to even; for finite numbers. */
   private static short toBf16(float value) {
     int bits = Float.floatToRawIntBits(value);
-    int tie = bits >>> 16 & 1;
-    return Float.isNaN(value) ? 0x7fc0 : (short) (bits + 0x7fff + tie >>> 16);
+    int tie = (bits >>> 16) & 1;
+    return Float.isNaN(value) ? 0x7fc0 : (short) ((bits + 0x7fff + tie) >>> 16);
   }
 }

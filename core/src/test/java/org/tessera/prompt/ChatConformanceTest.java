@@ -20,6 +20,9 @@ import org.tessera.api.InputOptions;
 import org.tessera.api.Message;
 import org.tessera.api.Part;
 import org.tessera.api.Role;
+import org.tessera.image.Grid;
+import org.tessera.image.Size;
+import org.tessera.image.SlicePlan;
 import org.tessera.text.Tokenizer;
 import org.tessera.text.TokenizerVectors;
 import tools.jackson.databind.JsonNode;
@@ -102,8 +105,8 @@ class ChatConformanceTest {
     return messages;
   }
 
-  private static List<Optional<SliceGrid>> grids(List<Message> messages, int maxSliceNums) {
-    List<Optional<SliceGrid>> grids = new ArrayList<>();
+  private static List<Optional<Grid>> grids(List<Message> messages, int maxSliceNums) {
+    List<Optional<Grid>> grids = new ArrayList<>();
     for (Message message : messages) {
       for (Part part : message.content()) {
         if (part instanceof Part.Picture picture) {
@@ -114,12 +117,13 @@ class ChatConformanceTest {
     return grids;
   }
 
-  private static Optional<SliceGrid> grid(String image, int maxSliceNums) {
+  private static Optional<Grid> grid(String image, int maxSliceNums) {
     Path file = TokenizerVectors.conformance("images/" + image);
     try (ImageInputStream in = ImageIO.createImageInputStream(file.toFile())) {
       ImageReader reader = ImageIO.getImageReaders(in).next();
       reader.setInput(in);
-      return SlicePlan.grid(reader.getWidth(0), reader.getHeight(0), maxSliceNums);
+      return SlicePlan.of(new Size(reader.getWidth(0), reader.getHeight(0)), maxSliceNums, 448, 14)
+          .grid();
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }

@@ -18,6 +18,7 @@ import org.tessera.api.Message;
 import org.tessera.api.Part;
 import org.tessera.api.Role;
 import org.tessera.error.InvalidRequestException;
+import org.tessera.image.Grid;
 import org.tessera.text.Tokenizer;
 
 /** Whatever users write, the control tokens of a prompt are the template's. */
@@ -74,14 +75,14 @@ class ControlTokenFuzzTest {
     int built = 0;
     for (int i = 0; i < 10_000; i++) {
       List<Message> messages = messages();
-      List<Optional<SliceGrid>> grids = new ArrayList<>();
+      List<Optional<Grid>> grids = new ArrayList<>();
       for (Message message : messages) {
         for (Part part : message.content()) {
           if (part instanceof Part.Picture) {
             grids.add(
                 random.nextBoolean()
                     ? Optional.empty()
-                    : Optional.of(new SliceGrid(random.nextInt(1, 4), random.nextInt(1, 4))));
+                    : Optional.of(new Grid(random.nextInt(1, 4), random.nextInt(1, 4))));
           }
         }
       }
@@ -133,8 +134,8 @@ class ControlTokenFuzzTest {
 
   /** How often the template must have emitted each. */
   private static Map<String, Integer> expected(
-      List<Message> messages, List<Optional<SliceGrid>> grids, boolean useImageId) {
-    int slices = grids.stream().mapToInt(g -> g.map(SliceGrid::sliceCount).orElse(0)).sum();
+      List<Message> messages, List<Optional<Grid>> grids, boolean useImageId) {
+    int slices = grids.stream().mapToInt(g -> g.map(Grid::sliceCount).orElse(0)).sum();
     int turns = messages.size() + (messages.getFirst().role() == Role.SYSTEM ? 0 : 1);
     Map<String, Integer> counts = new HashMap<>();
     counts.put("<|im_start|>", turns + 1);

@@ -16,6 +16,7 @@ import org.tessera.api.Part;
 import org.tessera.api.Role;
 import org.tessera.error.CheckpointException;
 import org.tessera.error.InvalidRequestException;
+import org.tessera.image.Grid;
 import org.tessera.text.Tokenizer;
 
 class PromptBuilderTest {
@@ -32,7 +33,7 @@ class PromptBuilderTest {
     Prompt prompt =
         builder.build(
             List.of(Message.user("What?", PICTURE)),
-            List.of(Optional.of(new SliceGrid(2, 2))),
+            List.of(Optional.of(new Grid(2, 2))),
             OPTIONS,
             true);
     String unk = "<unk>".repeat(64);
@@ -101,8 +102,7 @@ class PromptBuilderTest {
         Message.user(half + "a"));
     List<Part> pictures = Collections.nCopies(100_000, new Part.Picture(PICTURE));
     List<Message> messages = List.of(new Message(Role.USER, pictures));
-    List<Optional<SliceGrid>> grids =
-        Collections.nCopies(100_000, Optional.of(new SliceGrid(3, 3)));
+    List<Optional<Grid>> grids = Collections.nCopies(100_000, Optional.of(new Grid(3, 3)));
     InputOptions truncate = OPTIONS.withTruncate(true);
     assertThatThrownBy(() -> builder.build(messages, grids, truncate, true))
         .isInstanceOf(InvalidRequestException.class)
@@ -114,7 +114,7 @@ class PromptBuilderTest {
   @Test
   void refusesAPromptOverTheLimitWithItsCounts() {
     List<Message> messages = List.of(Message.user("What?", PICTURE));
-    List<Optional<SliceGrid>> grids = List.of(Optional.of(new SliceGrid(2, 1)));
+    List<Optional<Grid>> grids = List.of(Optional.of(new Grid(2, 1)));
     int tokens = builder.build(messages, grids, OPTIONS, true).tokenIds().size();
     assertThat(builder.build(messages, grids, OPTIONS.withMaxInputTokens(tokens), true).tokenIds())
         .hasSize(tokens);
@@ -135,7 +135,7 @@ class PromptBuilderTest {
   @Test
   void cutsTheEndWhereItIsTold() {
     List<Message> messages = List.of(Message.user("What?", PICTURE, PICTURE));
-    List<Optional<SliceGrid>> grids = List.of(Optional.of(new SliceGrid(1, 1)), Optional.empty());
+    List<Optional<Grid>> grids = List.of(Optional.of(new Grid(1, 1)), Optional.empty());
     Prompt whole = builder.build(messages, grids, OPTIONS, true);
     for (int limit = 1; limit < whole.tokenIds().size(); limit++) {
       InputOptions cut = OPTIONS.withMaxInputTokens(limit).withTruncate(true);

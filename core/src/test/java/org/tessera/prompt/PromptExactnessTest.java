@@ -16,6 +16,7 @@ import org.tessera.api.InputOptions;
 import org.tessera.api.Message;
 import org.tessera.api.Part;
 import org.tessera.api.Role;
+import org.tessera.image.Grid;
 import org.tessera.text.RandomText;
 import org.tessera.text.Tokenizer;
 import org.tessera.text.TokenizerVectors;
@@ -53,7 +54,7 @@ class PromptExactnessTest {
         new PromptBuilder(tokenizer, ImageTokens.defaults(), QUERY_NUM, true, 32768);
     for (int i = 0; i < 2_000; i++) {
       List<Message> messages = new ArrayList<>();
-      List<Optional<SliceGrid>> grids = new ArrayList<>();
+      List<Optional<Grid>> grids = new ArrayList<>();
       StringBuilder expected = new StringBuilder();
       if (random.nextBoolean()) {
         messages.add(Message.system(texts.next()));
@@ -72,7 +73,7 @@ class PromptExactnessTest {
     }
   }
 
-  private List<Part> parts(List<Optional<SliceGrid>> grids) {
+  private List<Part> parts(List<Optional<Grid>> grids) {
     List<Part> parts = new ArrayList<>();
     for (int part = random.nextInt(3); part >= 0; part--) {
       if (random.nextInt(4) == 0) {
@@ -80,7 +81,7 @@ class PromptExactnessTest {
         grids.add(
             random.nextBoolean()
                 ? Optional.empty()
-                : Optional.of(new SliceGrid(random.nextInt(1, 4), random.nextInt(1, 4))));
+                : Optional.of(new Grid(random.nextInt(1, 4), random.nextInt(1, 4))));
       } else {
         parts.add(new Part.Text(texts.next()));
       }
@@ -89,7 +90,7 @@ class PromptExactnessTest {
   }
 
   private static void append(
-      List<Message> messages, List<Optional<SliceGrid>> grids, StringBuilder out) {
+      List<Message> messages, List<Optional<Grid>> grids, StringBuilder out) {
     int picture = 0;
     for (Message message : messages) {
       List<String> parts = new ArrayList<>();
@@ -105,7 +106,7 @@ class PromptExactnessTest {
     }
   }
 
-  private static String placeholder(int index, Optional<SliceGrid> grid) {
+  private static String placeholder(int index, Optional<Grid> grid) {
     String unk = "<unk>".repeat(QUERY_NUM);
     String text = "<image_id>" + index + "</image_id><image>" + unk + "</image>";
     if (grid.isPresent()) {

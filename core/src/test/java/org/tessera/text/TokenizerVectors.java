@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assumptions.assumeThat;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import org.tessera.testing.ReferenceVectors;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 import tools.jackson.databind.node.ArrayNode;
@@ -29,13 +30,7 @@ public final class TokenizerVectors {
    * form: the test is skipped where that does not have it.
    */
   public static Path conformance(String file) {
-    String other = System.getProperty("conformance.dir", "");
-    if (other.isEmpty()) {
-      return checkpoint().resolveSibling(file);
-    }
-    Path path = Path.of(other, file);
-    assumeThat(path).as("-Dconformance.dir has no " + file).exists();
-    return path;
+    return ReferenceVectors.path(file);
   }
 
   /** The real vocabulary, which is not part of the project: the test is skipped without it. */

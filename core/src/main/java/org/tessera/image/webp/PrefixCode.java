@@ -8,7 +8,9 @@ import java.io.IOException;
  */
 final class PrefixCode {
   private static final int MAX_LENGTH = 15;
-  private static final int TABLE_BITS = 8;
+
+  /** Small, since a hostile file may hold hundreds of thousands of codes. */
+  private static final int TABLE_BITS = 7;
 
   /** Words of each length. */
   private final int[] counts = new int[MAX_LENGTH + 1];
