@@ -32,10 +32,8 @@ enum VideoFormat {
     return Arrays.stream(values())
         .filter(format -> format.matches(start))
         .findFirst()
-        .orElseThrow(
-            () ->
-                new ImageException(
-                    name + ": not a video in GIF, MP4, MOV, WebM, MKV or AVI format"));
+        .orElseThrow(() ->
+            new ImageException(name + ": not a video in GIF, MP4, MOV, WebM, MKV or AVI format"));
   }
 
   private boolean matches(byte[] start) {
