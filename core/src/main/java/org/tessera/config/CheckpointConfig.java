@@ -13,7 +13,7 @@ public record CheckpointConfig(
     Optional<GenerationConfig> generation) {
 
   /** Real files have a few kilobytes; a tokenizer's with a chat template less than one megabyte. */
-  private static final int MAX_FILE_BYTES = 4 << 20;
+  static final int MAX_FILE_BYTES = 4 << 20;
 
   /**
    * Reads config.json, preprocessor_config.json, tokenizer_config.json and, where there is one,

@@ -1,5 +1,6 @@
 package org.tessera.config;
 
+import java.nio.file.Path;
 import java.util.Collection;
 import java.util.List;
 import java.util.Locale;
@@ -51,6 +52,19 @@ public record ModelConfig(
 
   public ModelConfig {
     architectures = List.copyOf(architectures);
+  }
+
+  /**
+   * Reads config.json alone, which is enough to know a model's sizes.
+   *
+   * @param knownArchitectures the values of {@code architectures} that the caller can build
+   * @throws CheckpointException where the file is missing, cannot be read, misses a key or holds an
+   *     impossible value
+   */
+  public static ModelConfig read(Path directory, Collection<String> knownArchitectures) {
+    byte[] content =
+        CheckpointDirectory.open(directory).read(FILE, CheckpointConfig.MAX_FILE_BYTES);
+    return of(JsonObject.parse(FILE, content), knownArchitectures);
   }
 
   /**

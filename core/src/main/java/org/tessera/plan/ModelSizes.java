@@ -1,5 +1,7 @@
 package org.tessera.plan;
 
+import org.tessera.config.ModelConfig;
+import org.tessera.config.VisionConfig;
 import org.tessera.error.CheckpointException;
 import org.tessera.tensor.DType;
 
@@ -75,6 +77,30 @@ public record ModelSizes(
           "config.json: drop_vision_last_layer leaves no vision layer of %d"
               .formatted(vision.numHiddenLayers()));
     }
+  }
+
+  /** The sizes that a checkpoint's config.json gives; bf16 where it does not say a type. */
+  public static ModelSizes of(ModelConfig config) {
+    VisionConfig vision = config.visionConfig();
+    return new ModelSizes(
+        config.vocabSize(),
+        config.hiddenSize(),
+        config.intermediateSize(),
+        config.numHiddenLayers(),
+        config.numAttentionHeads(),
+        config.numKeyValueHeads(),
+        config.headDim(),
+        config.tieWordEmbeddings(),
+        config.queryNum(),
+        config.dropVisionLastLayer(),
+        new VisionSizes(
+            vision.hiddenSize(),
+            vision.intermediateSize(),
+            vision.numHiddenLayers(),
+            vision.imageSize(),
+            vision.patchSize(),
+            vision.numChannels()),
+        config.torchDtype().orElse(DType.BF16));
   }
 
   /** Layers that the vision tower has. */

@@ -95,4 +95,16 @@ public final class PromptBuilder {
     }
     return limit.apply(writer.finish());
   }
+
+  /**
+   * What stands for a picture in a prompt, as it does for the first picture of a conversation.
+   *
+   * @param grid how it is cut; empty where it is not
+   */
+  public Prompt placeholder(Optional<SliceGrid> grid, InputOptions options) {
+    PromptWriter writer =
+        new PromptWriter(tokenizer, ids, queryNum, options.useImageId().orElse(useImageId));
+    writer.picture(0, grid);
+    return writer.finish();
+  }
 }

@@ -1,0 +1,225 @@
+package org.tessera.cli;
+
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.List;
+import java.util.Set;
+import java.util.SplittableRandom;
+import java.util.concurrent.CompletableFuture;
+import java.util.function.DoubleSupplier;
+import org.tessera.api.GenerationOptions;
+import org.tessera.api.Image;
+import org.tessera.config.CheckpointConfig;
+import org.tessera.config.ModelConfig;
+import org.tessera.device.Device;
+import org.tessera.device.Device.DeviceMemory;
+import org.tessera.device.Workspace;
+import org.tessera.engine.Engine;
+import org.tessera.engine.EngineOptions;
+import org.tessera.engine.EngineRequest;
+import org.tessera.engine.GenerationListener;
+import org.tessera.engine.GenerationResult;
+import org.tessera.image.PatchGrid;
+import org.tessera.image.ProcessedSlice;
+import org.tessera.model.Architecture;
+import org.tessera.model.Architectures;
+import org.tessera.model.VisionLanguageModel;
+import org.tessera.parallel.Rank;
+import org.tessera.sampling.TokenChoice;
+import org.tessera.tensor.DType;
+import org.tessera.tensor.Tensor;
+import org.tessera.weights.LoadProgress;
+import org.tessera.weights.WeightSource;
+import org.tessera.weights.Weights;
+
+/**
+ * Times a model through the engine that answers requests, so that everything an answer costs is in
+ * the figure. Every measurement first runs until it has warmed up.
+ */
+final class Benchmark implements AutoCloseable {
+  /** Positions of the prompt whose prefill is timed. */
+  static final int PREFILL_TOKENS = 512;
+
+  /** Positions before the tokens whose decoding is timed. */
+  private static final int DECODE_PROMPT_TOKENS = 16;
+
+  private static final long WARM_UP_NANOS = 3_000_000_000L;
+
+  private final ModelConfig config;
+  private final Device device;
+  private final DeviceMemory region;
+  private final VisionLanguageModel model;
+  private final Engine engine;
+  private final SplittableRandom random = new SplittableRandom(1);
+  private final int repetitions;
+
+  /** Several figures of one thing. */
+  record Figures(List<Double> values) {
+    Figures {
+      values = List.copyOf(values);
+    }
+
+    double median() {
+      List<Double> sorted = values.stream().sorted().toList();
+      int half = sorted.size() / 2;
+      return sorted.size() % 2 == 1
+          ? sorted.get(half)
+          : (sorted.get(half - 1) + sorted.get(half)) / 2;
+    }
+
+    double highest() {
+      return Collections.max(values);
+    }
+
+    double lowest() {
+      return Collections.min(values);
+    }
+  }
+
+  /**
+   * @param weights stay open as long as this
+   * @param dtype element type of the weight matrices in memory
+   */
+  Benchmark(
+      CheckpointConfig checkpoint,
+      WeightSource weights,
+      DType dtype,
+      Device device,
+      LoadProgress progress,
+      int decodeTokens,
+      int repetitions) {
+    this.config = checkpoint.model();
+    this.device = device;
+    this.repetitions = repetitions;
+    Architecture architecture = Architectures.builtIn().find(config.architectures());
+    region = device.allocateRegion();
+    model =
+        architecture.load(
+            checkpoint, Weights.root(weights, device, region, dtype, progress), Rank.whole(device));
+    int positions = Math.max(PREFILL_TOKENS, DECODE_PROMPT_TOKENS + decodeTokens) + 1;
+    engine = new Engine(model, device, EngineOptions.forTokens(positions));
+  }
+
+  /** Bytes a second at which all cores read memory. */
+  Figures readBandwidth() {
+    return repeat(device::measureReadBandwidth);
+  }
+
+  /** Tokens a second of one answer, from its first token on. */
+  Figures decode(int tokens) {
+    return measure(() -> {
+      GenerationResult result = generate(DECODE_PROMPT_TOKENS, tokens + 1);
+      return tokens / (result.decodeNanos() / 1e9);
+    });
+  }
+
+  /** Seconds of the decoder over a prompt of {@link #PREFILL_TOKENS}. */
+  Figures prefill() {
+    return measure(() -> generate(PREFILL_TOKENS, 1).prefillNanos() / 1e9);
+  }
+
+  /** Seconds of vision tower and resampler for one slice of 448 x 448 pixels. */
+  Figures vision() {
+    int side = 448 / config.patchSize();
+    int pixels = side * config.patchSize();
+    byte[] rgb = new byte[3 * pixels * pixels];
+    random.nextBytes(rgb);
+    ProcessedSlice slice =
+        new ProcessedSlice(new Image.Rgb("noise", pixels, pixels, rgb), new PatchGrid(side, side));
+    VisionLanguageModel.Spec spec = model.spec();
+    try (DeviceMemory memory = device.allocateRegion();
+        Workspace workspace = new Workspace(device)) {
+      Tensor out = memory.allocate(device.activationType(), spec.queryNum(), spec.hiddenSize());
+      return measure(() -> {
+        long start = System.nanoTime();
+        model.encodeImages(List.of(slice), out, workspace);
+        device.download(out.rows(0, 1)); // waits for what is still running
+        return (System.nanoTime() - start) / 1e9;
+      });
+    }
+  }
+
+  /**
+   * Operations of a prefill: two for each weight of the layers at each position and for each weight
+   * of the head once, and what attention does over the positions before each one.
+   */
+  double prefillOperations() {
+    double positions = PREFILL_TOKENS;
+    double attention =
+        4.0
+            * config.numAttentionHeads()
+            * config.headDim()
+            * positions
+            * (positions + 1)
+            / 2
+            * config.numHiddenLayers();
+    double head = 2.0 * config.hiddenSize() * config.vocabSize();
+    return 2.0 * layerElements() * positions + attention + head;
+  }
+
+  /** Bytes of weights that one step of decoding reads: all layers and the head. */
+  double decodeBytes(DType dtype) {
+    double head = (double) config.hiddenSize() * config.vocabSize();
+    return (layerElements() + head) * dtype.bytes();
+  }
+
+  private double layerElements() {
+    double hidden = config.hiddenSize();
+    double queryWidth = (double) config.numAttentionHeads() * config.headDim();
+    double keyValueWidth = (double) config.numKeyValueHeads() * config.headDim();
+    double attention = hidden * (2 * queryWidth + 2 * keyValueWidth);
+    double mlp = 3 * hidden * config.intermediateSize();
+    return (attention + mlp) * config.numHiddenLayers();
+  }
+
+  private Figures measure(DoubleSupplier work) {
+    long start = System.nanoTime();
+    while (System.nanoTime() - start < WARM_UP_NANOS) {
+      double unused = work.getAsDouble();
+    }
+    return repeat(work);
+  }
+
+  private Figures repeat(DoubleSupplier work) {
+    List<Double> values = new ArrayList<>();
+    for (int i = 0; i < repetitions; i++) {
+      values.add(work.getAsDouble());
+    }
+    return new Figures(values);
+  }
+
+  /** Every prompt is another one, so that none is in the cache already. */
+  private GenerationResult generate(int promptTokens, int newTokens) {
+    int[] prompt = random.ints(promptTokens, 1, config.vocabSize()).toArray();
+    GenerationOptions options = GenerationOptions.greedy().withMaxNewTokens(newTokens);
+    Completion completion = new Completion();
+    engine.submit(new EngineRequest(prompt, List.of(), options, Set.of()), completion);
+    return completion.result.join();
+  }
+
+  @Override
+  public void close() {
+    engine.close();
+    region.close();
+  }
+
+  /** Waits for the end of a generation. */
+  private static final class Completion implements GenerationListener {
+    private final CompletableFuture<GenerationResult> result = new CompletableFuture<>();
+
+    @Override
+    public boolean onToken(TokenChoice choice) {
+      return true;
+    }
+
+    @Override
+    public void onFinished(GenerationResult finished) {
+      result.complete(finished);
+    }
+
+    @Override
+    public void onFailed(RuntimeException cause) {
+      result.completeExceptionally(cause);
+    }
+  }
+}
