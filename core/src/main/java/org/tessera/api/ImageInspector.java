@@ -9,7 +9,6 @@ import org.tessera.image.ProcessedImage;
 import org.tessera.model.Architectures;
 import org.tessera.prompt.Prompt;
 import org.tessera.prompt.PromptBuilder;
-import org.tessera.prompt.SliceGrid;
 import org.tessera.text.Tokenizer;
 
 /**
@@ -46,9 +45,7 @@ public final class ImageInspector {
   public Inspection inspect(Image picture, InputOptions options) {
     Image.Rgb rgb = ImageDecoder.decode(picture, ImageLimits.defaults(), options.applyExif());
     ProcessedImage image = processor.process(rgb, options.maxSliceNums().orElse(maxSliceNums));
-    Prompt prompt =
-        promptBuilder.placeholder(
-            image.plan().grid().map(grid -> new SliceGrid(grid.columns(), grid.rows())), options);
+    Prompt prompt = promptBuilder.placeholder(image.plan().grid(), options);
     return new Inspection(
         picture.name(),
         image,

@@ -101,7 +101,7 @@ public final class PromptBuilder {
    *
    * @param grid how it is cut; empty where it is not
    */
-  public Prompt placeholder(Optional<SliceGrid> grid, InputOptions options) {
+  public Prompt placeholder(Optional<Grid> grid, InputOptions options) {
     PromptWriter writer =
         new PromptWriter(tokenizer, ids, queryNum, options.useImageId().orElse(useImageId));
     writer.picture(0, grid);
