@@ -14,6 +14,7 @@ import org.tessera.weights.LoadProgress;
  * @param dtype element type of the weight matrices; absent for the checkpoint's own
  * @param contextTokens tokens of all running conversations together that the key/value cache holds;
  *     absent for as many as the model allows and memory affords
+ * @param tensorParallel ranks over which every layer of the decoder is cut; 1 for none
  * @param trustedPlugins a directory of jars whose architectures may be loaded; their code runs
  * @param progress told while weights are fetched
  */
@@ -21,6 +22,7 @@ public record LoadOptions(
     String device,
     Optional<DType> dtype,
     OptionalInt contextTokens,
+    int tensorParallel,
     Optional<Path> trustedPlugins,
     LoadProgress progress) {
   public LoadOptions {
@@ -28,30 +30,41 @@ public record LoadOptions(
       throw new InvalidRequestException(
           "context_tokens must be at least 1, not " + contextTokens.getAsInt());
     }
+    if (tensorParallel < 1) {
+      throw new InvalidRequestException(
+          "tensor_parallel must be at least 1, not " + tensorParallel);
+    }
   }
 
   public static LoadOptions defaults() {
     return new LoadOptions(
-        "auto", Optional.empty(), OptionalInt.empty(), Optional.empty(), LoadProgress.NONE);
+        "auto", Optional.empty(), OptionalInt.empty(), 1, Optional.empty(), LoadProgress.NONE);
   }
 
   public LoadOptions withDevice(String value) {
-    return new LoadOptions(value, dtype, contextTokens, trustedPlugins, progress);
+    return new LoadOptions(value, dtype, contextTokens, tensorParallel, trustedPlugins, progress);
   }
 
   public LoadOptions withDtype(DType value) {
-    return new LoadOptions(device, Optional.of(value), contextTokens, trustedPlugins, progress);
+    return new LoadOptions(
+        device, Optional.of(value), contextTokens, tensorParallel, trustedPlugins, progress);
   }
 
   public LoadOptions withContextTokens(int value) {
-    return new LoadOptions(device, dtype, OptionalInt.of(value), trustedPlugins, progress);
+    return new LoadOptions(
+        device, dtype, OptionalInt.of(value), tensorParallel, trustedPlugins, progress);
+  }
+
+  public LoadOptions withTensorParallel(int value) {
+    return new LoadOptions(device, dtype, contextTokens, value, trustedPlugins, progress);
   }
 
   public LoadOptions withTrustedPlugins(Path value) {
-    return new LoadOptions(device, dtype, contextTokens, Optional.of(value), progress);
+    return new LoadOptions(
+        device, dtype, contextTokens, tensorParallel, Optional.of(value), progress);
   }
 
   public LoadOptions withProgress(LoadProgress value) {
-    return new LoadOptions(device, dtype, contextTokens, trustedPlugins, value);
+    return new LoadOptions(device, dtype, contextTokens, tensorParallel, trustedPlugins, value);
   }
 }

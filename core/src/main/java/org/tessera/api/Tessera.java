@@ -2,7 +2,6 @@ package org.tessera.api;
 
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.EnumMap;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
@@ -13,19 +12,22 @@ import org.tessera.device.Device.DeviceMemory;
 import org.tessera.device.Devices;
 import org.tessera.engine.Engine;
 import org.tessera.engine.EngineOptions;
+import org.tessera.engine.ModelRunner;
+import org.tessera.engine.ParallelRunner;
+import org.tessera.engine.RankRunner;
 import org.tessera.error.CheckpointException;
 import org.tessera.error.DeviceException;
 import org.tessera.kv.KvCache;
 import org.tessera.model.Architecture;
 import org.tessera.model.Architectures;
 import org.tessera.model.VisionLanguageModel;
+import org.tessera.parallel.LocalGroup;
 import org.tessera.parallel.Rank;
 import org.tessera.prompt.PromptBuilder;
 import org.tessera.tensor.DType;
 import org.tessera.text.Tokenizer;
 import org.tessera.weights.SafetensorsCheckpoint;
 import org.tessera.weights.WeightSource;
-import org.tessera.weights.WeightSource.WeightInfo;
 import org.tessera.weights.Weights;
 
 /**
@@ -97,23 +99,31 @@ public final class Tessera implements AutoCloseable {
     Resources resources = new Resources();
     try {
       SafetensorsCheckpoint weights = resources.add(SafetensorsCheckpoint.open(checkpoint));
-      Device device = resources.add(Devices.probe().open(options.device()));
-      DeviceMemory region = resources.add(device.allocateRegion());
-      DType dtype = options.dtype().orElseGet(() -> prevailingType(weights));
-      Weights root = Weights.root(weights, device, region, dtype, options.progress());
-      VisionLanguageModel model = architecture.load(config, root, Rank.whole(device));
-      root.refuseUnused(name -> isTolerated(name, config));
+      DType dtype = options.dtype().orElseGet(weights::prevailingType);
+      List<Device> devices = openDevices(options, resources);
+      LocalGroup group = new LocalGroup(devices.size());
+      List<VisionLanguageModel> parts = new ArrayList<>();
+      for (int i = 0; i < devices.size(); i++) {
+        Device device = devices.get(i);
+        DeviceMemory region = resources.add(device.allocateRegion());
+        Weights root = Weights.root(weights, device, region, dtype, options.progress());
+        Rank rank =
+            devices.size() == 1 ? Rank.whole(device) : new Rank(device, group.member(i, device));
+        parts.add(architecture.load(config, root, rank));
+      }
       EngineOptions engineOptions =
-          EngineOptions.forTokens(contextTokens(options, model.spec(), device));
-      Engine engine = resources.add(new Engine(model, device, engineOptions));
+          EngineOptions.forTokens(
+              contextTokens(options, parts.getFirst().spec(), devices.getFirst()));
+      Engine engine =
+          resources.add(new Engine(runner(parts, devices, group, engineOptions), engineOptions));
       ModelInfo info =
           new ModelInfo(
               String.valueOf(checkpoint.toAbsolutePath().normalize().getFileName()),
               architecture.name(),
               parameterCount(weights),
               weights.totalBytes(),
-              Map.of("", device.info().id()),
-              device.info().name(),
+              Map.of("", devices.getFirst().info().id()),
+              devices.getFirst().info().name(),
               engineOptions.kvTokens(),
               (System.nanoTime() - start) / 1e6);
       return new Tessera(info, tokenizer, terminators, preparation, engine, resources);
@@ -183,29 +193,35 @@ public final class Tessera implements AutoCloseable {
     return Set.copyOf(ids);
   }
 
-  /** The element type of most weights. */
-  private static DType prevailingType(WeightSource weights) {
-    Map<DType, Long> bytes = new EnumMap<>(DType.class);
-    for (String name : weights.names()) {
-      WeightInfo info = weights.info(name);
-      bytes.merge(info.dtype(), info.byteSize(), Long::sum);
+  /** One device a rank. On the CPU they share its cores. */
+  private static List<Device> openDevices(LoadOptions options, Resources resources) {
+    Devices found = Devices.probe();
+    List<Device> devices = new ArrayList<>();
+    for (int i = 0; i < options.tensorParallel(); i++) {
+      devices.add(resources.add(found.open(options.device())));
     }
-    return bytes.entrySet().stream()
-        .max(Map.Entry.comparingByValue())
-        .map(Map.Entry::getKey)
-        .orElseThrow(() -> new CheckpointException(weights.description() + " holds no tensor"));
+    return devices;
+  }
+
+  private static ModelRunner runner(
+      List<VisionLanguageModel> parts,
+      List<Device> devices,
+      LocalGroup group,
+      EngineOptions options) {
+    List<ModelRunner> runners = new ArrayList<>();
+    try {
+      for (int i = 0; i < parts.size(); i++) {
+        runners.add(new RankRunner(parts.get(i), devices.get(i), options));
+      }
+    } catch (RuntimeException e) {
+      runners.forEach(ModelRunner::close);
+      throw e;
+    }
+    return runners.size() == 1 ? runners.getFirst() : new ParallelRunner(runners, group);
   }
 
   private static long parameterCount(WeightSource weights) {
     return weights.names().stream().mapToLong(name -> weights.info(name).shape().elements()).sum();
-  }
-
-  /** A dropped vision layer and a tied head may be stored all the same. */
-  private static boolean isTolerated(String name, CheckpointConfig config) {
-    int dropped = config.model().visionConfig().numHiddenLayers() - 1;
-    return (config.model().dropVisionLastLayer()
-            && name.startsWith("vpm.encoder.layers." + dropped + "."))
-        || (config.model().tieWordEmbeddings() && name.equals("llm.lm_head.weight"));
   }
 
   private static int contextTokens(

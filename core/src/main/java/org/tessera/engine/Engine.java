@@ -4,15 +4,12 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.atomic.AtomicLong;
 import org.tessera.api.FinishReason;
-import org.tessera.device.Device;
-import org.tessera.device.Workspace;
 import org.tessera.error.GenerationException;
 import org.tessera.error.InvalidRequestException;
 import org.tessera.kv.BlockPool;
-import org.tessera.kv.KvCache;
 import org.tessera.kv.KvLease;
-import org.tessera.model.VisionLanguageModel;
 import org.tessera.sampling.TokenChoice;
 
 /**
@@ -20,32 +17,24 @@ import org.tessera.sampling.TokenChoice;
  * share steps and a long prompt does not stall the others. Requests come from any thread.
  */
 public final class Engine implements AutoCloseable {
-  private final VisionLanguageModel model;
-  private final Device device;
+  private final ModelRunner runner;
   private final EngineOptions options;
-  private final KvCache cache;
   private final BlockPool pool;
-  private final Workspace workspace;
   private final Scheduler scheduler;
   private final BlockingQueue<Runnable> inbox = new LinkedBlockingQueue<>();
+  private final AtomicLong nextId = new AtomicLong();
   private final Thread thread;
   private volatile boolean closed;
 
   /**
-   * @param device where the model's activations and cache live
-   * @throws org.tessera.error.DeviceException where memory for the cache does not suffice
+   * @param runner the model on its devices, with a cache of the size that {@code options} give;
+   *     closed with this engine
    */
-  public Engine(VisionLanguageModel model, Device device, EngineOptions options) {
-    this.model = model;
-    this.device = device;
+  public Engine(ModelRunner runner, EngineOptions options) {
+    this.runner = runner;
     this.options = options;
-    VisionLanguageModel.Spec spec = model.spec();
-    cache =
-        new KvCache(
-            device, spec.layerCount(), spec.heads(), options.kvBlocks(), options.kvBlockRows());
     pool = new BlockPool(options.kvBlocks(), options.kvBlockRows());
-    workspace = new Workspace(device);
-    scheduler = new Scheduler(pool, options);
+    scheduler = new Scheduler(pool, options, runner);
     thread = Thread.ofPlatform().name("tessera-engine").daemon().start(this::loop);
   }
 
@@ -57,12 +46,13 @@ public final class Engine implements AutoCloseable {
    */
   public Generation submit(EngineRequest request, GenerationListener listener) {
     int length = request.promptIds().length;
-    int limit = Math.min(options.kvTokens(), model.spec().maxPositions());
+    int limit = Math.min(options.kvTokens(), runner.spec().maxPositions());
     if (length == 0 || length >= limit) {
       throw new InvalidRequestException(
           "the prompt has %d tokens; this engine takes 1 to %d".formatted(length, limit - 1));
     }
-    Generation generation = new Generation(request, listener, pool, model.spec());
+    Generation generation =
+        new Generation(nextId.getAndIncrement(), request, listener, pool, runner.spec());
     synchronized (inbox) {
       if (closed) {
         throw closedException();
@@ -72,7 +62,7 @@ public final class Engine implements AutoCloseable {
     return generation;
   }
 
-  /** Fails what is running, then frees the cache. The model and the device stay open. */
+  /** Fails what is running, then closes the runner. */
   @Override
   public void close() {
     stopAccepting();
@@ -112,8 +102,7 @@ public final class Engine implements AutoCloseable {
       stopAccepting();
       drainInbox();
       scheduler.all().forEach(generation -> fail(generation, closedException()));
-      workspace.close();
-      cache.close();
+      runner.close();
     }
   }
 
@@ -156,8 +145,7 @@ public final class Engine implements AutoCloseable {
   private void encodeImages(Generation generation) {
     long start = System.nanoTime();
     try {
-      generation.features.encode(
-          generation.firstPendingPosition(), options.visionSlices(), model, device, workspace);
+      generation.features.encode(generation.firstPendingPosition(), options.visionSlices(), runner);
       generation.visionNanos += System.nanoTime() - start;
     } catch (RuntimeException e) {
       fail(generation, e);
@@ -171,7 +159,7 @@ public final class Engine implements AutoCloseable {
     List<Generation> generations =
         step.chunks().stream().map(Step.Chunk::generation).distinct().toList();
     try {
-      step.run(model, device, cache, workspace);
+      step.run(runner);
     } catch (RuntimeException e) {
       // What the step left behind is unknown: everyone who took part in it is told.
       generations.forEach(generation -> fail(generation, e));
@@ -195,7 +183,7 @@ public final class Engine implements AutoCloseable {
   }
 
   private void advance(Generation generation) {
-    generation.features.close();
+    generation.features.release(runner);
     try {
       float[][] logits =
           generation.sequences.stream().map(sequence -> sequence.logits).toArray(float[][]::new);
@@ -223,7 +211,7 @@ public final class Engine implements AutoCloseable {
   /** Gives every sequence its next token; sequences that continue the same one are forked. */
   private void continueWith(Generation generation, Decoding.Next next) {
     List<Sequence> parents = generation.sequences;
-    if (parents.getFirst().tokens.length() >= model.spec().maxPositions()) {
+    if (parents.getFirst().tokens.length() >= runner.spec().maxPositions()) {
       finish(generation, FinishReason.LENGTH);
       return;
     }
@@ -252,7 +240,7 @@ public final class Engine implements AutoCloseable {
       KvLease lease = pool.lease();
       return new Sequence(parent.tokens.copy(), lease, lease.leasePrefix(parent.tokens));
     }
-    cache.copy(fork.copies());
+    runner.copyKv(fork.copies());
     return new Sequence(parent.tokens.copy(), fork.lease(), parent.computed);
   }
 
@@ -261,7 +249,7 @@ public final class Engine implements AutoCloseable {
     if (reason != FinishReason.CANCELLED && generation.tokenIds.isEmpty()) {
       report(generation, generation.decoding.best());
     }
-    generation.release();
+    generation.release(runner);
     try {
       generation.listener.onFinished(generation.result(reason));
     } catch (RuntimeException e) {
@@ -271,7 +259,7 @@ public final class Engine implements AutoCloseable {
 
   private void fail(Generation generation, RuntimeException cause) {
     scheduler.remove(generation);
-    generation.release();
+    generation.release(runner);
     generation.listener.onFailed(cause);
   }
 

@@ -27,6 +27,7 @@ public final class Generation {
   private volatile boolean cancelled;
 
   Generation(
+      long id,
       EngineRequest request,
       GenerationListener listener,
       BlockPool pool,
@@ -34,7 +35,7 @@ public final class Generation {
     this.request = request;
     this.listener = listener;
     this.decoding = Decoding.of(request.options(), request.terminators(), spec.vocabSize());
-    this.features = new ImageFeatures(request.images(), spec.queryNum());
+    this.features = new ImageFeatures(id, request.images(), spec.queryNum());
     this.promptTokens = request.promptIds().length;
     SequenceTokens tokens =
         new SequenceTokens(
@@ -68,10 +69,10 @@ public final class Generation {
     tokenIds.add(id);
   }
 
-  void release() {
+  void release(ModelRunner runner) {
     sequences.forEach(sequence -> sequence.lease.close());
     sequences = List.of();
-    features.close();
+    features.release(runner);
   }
 
   GenerationResult result(FinishReason reason) {

@@ -1,31 +1,26 @@
 package org.tessera.engine;
 
+import java.util.ArrayList;
 import java.util.List;
-import org.jspecify.annotations.Nullable;
-import org.tessera.device.Device;
-import org.tessera.device.Device.DeviceMemory;
-import org.tessera.device.Workspace;
 import org.tessera.engine.EngineRequest.ImageInput;
-import org.tessera.model.VisionLanguageModel;
-import org.tessera.ops.Ops;
-import org.tessera.tensor.Tensor;
+import org.tessera.engine.StepInput.Splice;
 
 /**
- * The features of a request's pictures, from when they are first needed until the prompt is
+ * Which pictures of a request are encoded: from when they are first needed until the prompt is
  * computed. Pictures whose place in the prompt is in the cache already are never encoded.
  */
-final class ImageFeatures implements AutoCloseable {
+final class ImageFeatures {
+  private final long id;
   private final List<ImageInput> images;
   private final int queryNum;
 
-  /** First image that has a row block in {@link #features}. */
+  /** The first image whose features are kept, and how many are encoded from there. */
   private int firstImage;
 
   private int encodedImages;
-  private @Nullable DeviceMemory memory;
-  private @Nullable Tensor features;
 
-  ImageFeatures(List<ImageInput> images, int queryNum) {
+  ImageFeatures(long id, List<ImageInput> images, int queryNum) {
+    this.id = id;
     this.images = images;
     this.queryNum = queryNum;
   }
@@ -33,56 +28,48 @@ final class ImageFeatures implements AutoCloseable {
   /** Whether an image that reaches past {@code position} still has to be encoded. */
   boolean isMissingFrom(int position) {
     return firstNeeded(position) < images.size()
-        && (features == null || firstImage + encodedImages < images.size());
+        && (encodedImages == 0 || firstImage + encodedImages < images.size());
   }
 
   /** Encodes the next slices, {@code limit} at most. */
-  void encode(
-      int position, int limit, VisionLanguageModel model, Device device, Workspace workspace) {
-    if (features == null) {
+  void encode(int position, int limit, ModelRunner runner) {
+    if (encodedImages == 0) {
       firstImage = firstNeeded(position);
-      encodedImages = 0;
-      memory = device.allocateRegion();
-      int rows = (images.size() - firstImage) * queryNum;
-      features = memory.allocate(device.activationType(), rows, model.spec().hiddenSize());
     }
     int from = firstImage + encodedImages;
     int to = Math.min(images.size(), from + limit);
-    Tensor out = features.rows(encodedImages * queryNum, (to - firstImage) * queryNum);
-    model.encodeImages(
-        images.subList(from, to).stream().map(ImageInput::slice).toList(), out, workspace);
+    runner.encodeImages(
+        id,
+        images.subList(from, to).stream().map(ImageInput::slice).toList(),
+        encodedImages * queryNum,
+        (images.size() - firstImage) * queryNum);
     encodedImages += to - from;
   }
 
-  /** Puts the features of positions {@code from} to {@code to} over their embeddings. */
-  void splice(int from, int to, Tensor hidden, Ops ops, Workspace workspace) {
+  /**
+   * What of positions {@code from} to {@code to}, rows {@code row} and on of a step, is pictures.
+   */
+  List<Splice> splices(int from, int to, int row) {
+    List<Splice> splices = new ArrayList<>();
     for (int i = firstNeeded(from); i < images.size(); i++) {
       int start = images.get(i).range().start();
       int first = Math.max(start, from);
       int last = Math.min(start + queryNum, to);
       if (first >= last) {
-        return;
+        break;
       }
-      if (features == null) {
-        throw new IllegalStateException("image " + i + " is not encoded");
-      }
-      int row = (i - firstImage) * queryNum + first - start;
-      int[] ids = new int[last - first];
-      for (int j = 0; j < ids.length; j++) {
-        ids[j] = first - from + j;
-      }
-      ops.scatterRows(features.rows(row, row + ids.length), workspace.upload(ids), hidden);
+      int featureRow = (i - firstImage) * queryNum + first - start;
+      splices.add(new Splice(id, featureRow, row + first - from, last - first));
     }
+    return splices;
   }
 
   /** Frees the features; they are encoded again should they be needed again. */
-  @Override
-  public void close() {
-    if (memory != null) {
-      memory.close();
+  void release(ModelRunner runner) {
+    if (encodedImages > 0) {
+      encodedImages = 0;
+      runner.releaseImages(id);
     }
-    memory = null;
-    features = null;
   }
 
   private int firstNeeded(int position) {

@@ -14,12 +14,14 @@ import org.tessera.kv.BlockPool;
 final class Scheduler {
   private final BlockPool pool;
   private final EngineOptions options;
+  private final ModelRunner runner;
   private final Deque<Generation> waiting = new ArrayDeque<>();
   private final List<Generation> running = new ArrayList<>();
 
-  Scheduler(BlockPool pool, EngineOptions options) {
+  Scheduler(BlockPool pool, EngineOptions options, ModelRunner runner) {
     this.pool = pool;
     this.options = options;
+    this.runner = runner;
   }
 
   void enqueue(Generation generation) {
@@ -125,7 +127,7 @@ final class Scheduler {
   private void preempt(Generation generation) {
     running.remove(generation);
     generation.sequences.forEach(sequence -> sequence.evict(pool));
-    generation.features.close();
+    generation.features.release(runner);
     waiting.addFirst(generation);
   }
 }

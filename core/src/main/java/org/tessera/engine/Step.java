@@ -2,19 +2,11 @@ package org.tessera.engine;
 
 import java.util.ArrayList;
 import java.util.List;
-import org.tessera.device.Device;
-import org.tessera.device.Workspace;
-import org.tessera.kv.KvCache;
-import org.tessera.model.VisionLanguageModel;
-import org.tessera.ops.PagedBatch;
-import org.tessera.ops.Segments;
-import org.tessera.tensor.DType;
-import org.tessera.tensor.Tensor;
+import org.tessera.engine.StepInput.Splice;
 
 /** One pass of the decoder over new positions of several sequences. */
 final class Step {
   private final List<Chunk> chunks = new ArrayList<>();
-  private int rows;
 
   /** New positions {@code from} to {@code to} of a sequence. */
   record Chunk(Generation generation, Sequence sequence, int from, int to) {
@@ -30,12 +22,10 @@ final class Step {
 
   void add(Chunk chunk) {
     chunks.add(chunk);
-    rows += chunk.rows();
   }
 
   void removeAll(Generation generation) {
     chunks.removeIf(chunk -> chunk.generation() == generation);
-    rows = chunks.stream().mapToInt(Chunk::rows).sum();
   }
 
   List<Chunk> chunks() {
@@ -47,98 +37,52 @@ final class Step {
   }
 
   /** Computes all chunks and leaves logits with the sequences whose last chunk this was. */
-  void run(VisionLanguageModel model, Device device, KvCache cache, Workspace workspace) {
-    try (var scope = workspace.open()) {
-      Tensor hidden = workspace.allocate(rows, model.spec().hiddenSize());
-      model.embed(workspace.upload(tokenIds()), hidden);
-      int row = 0;
-      for (Chunk chunk : chunks) {
-        Tensor chunkRows = hidden.rows(row, row + chunk.rows());
-        chunk
-            .generation()
-            .features
-            .splice(chunk.from(), chunk.to(), chunkRows, device.ops(), workspace);
-        row += chunk.rows();
-      }
-      model.forward(hidden, batch(workspace), cache, workspace);
-      for (Chunk chunk : chunks) {
-        chunk.sequence().computed = chunk.to();
-      }
-      takeLogits(hidden, model, device, workspace);
-    }
-  }
-
-  private void takeLogits(
-      Tensor hidden, VisionLanguageModel model, Device device, Workspace workspace) {
-    List<Sequence> finished = new ArrayList<>();
-    List<Integer> lastRows = new ArrayList<>();
-    int row = 0;
+  void run(ModelRunner runner) {
+    float[][] logits = runner.run(input());
+    int next = 0;
     for (Chunk chunk : chunks) {
-      row += chunk.rows();
+      chunk.sequence().computed = chunk.to();
       if (chunk.isLast()) {
-        finished.add(chunk.sequence());
-        lastRows.add(row - 1);
+        chunk.sequence().logits = logits[next++];
       }
-    }
-    if (finished.isEmpty()) {
-      return;
-    }
-    int[] ids = lastRows.stream().mapToInt(Integer::intValue).toArray();
-    Tensor last = workspace.allocate(ids.length, hidden.columns());
-    device.ops().gatherRows(hidden, workspace.upload(ids), last);
-    Tensor logits = workspace.allocate(DType.F32, ids.length, model.spec().vocabSize());
-    model.logits(last, logits, workspace);
-    for (int i = 0; i < ids.length; i++) {
-      finished.get(i).logits = device.download(logits.rows(i, i + 1));
     }
   }
 
-  private int[] tokenIds() {
-    int[] ids = new int[rows];
-    int row = 0;
-    for (Chunk chunk : chunks) {
-      for (int position = chunk.from(); position < chunk.to(); position++) {
-        ids[row++] = chunk.sequence().tokens.id(position);
-      }
-    }
-    return ids;
-  }
-
-  private PagedBatch batch(Workspace workspace) {
-    int[] starts = new int[chunks.size() + 1];
+  private StepInput input() {
+    int rows = chunks.stream().mapToInt(Chunk::rows).sum();
+    int[] tokenIds = new int[rows];
     int[] positions = new int[rows];
     int[] slots = new int[rows];
+    int[] queryStarts = new int[chunks.size() + 1];
     int[] contextRows = new int[chunks.size()];
-    int[][] tables = new int[chunks.size()][];
-    int longestQuery = 0;
-    int longestContext = 0;
-    int widestTable = 0;
+    int[][] blockTables = new int[chunks.size()][];
+    List<Splice> splices = new ArrayList<>();
+    List<Integer> logitRows = new ArrayList<>();
     int row = 0;
     for (int i = 0; i < chunks.size(); i++) {
       Chunk chunk = chunks.get(i);
+      Sequence sequence = chunk.sequence();
+      splices.addAll(chunk.generation().features.splices(chunk.from(), chunk.to(), row));
       for (int position = chunk.from(); position < chunk.to(); position++) {
+        tokenIds[row] = sequence.tokens.id(position);
         positions[row] = position;
-        slots[row++] = chunk.sequence().lease.slot(position);
+        slots[row++] = sequence.lease.slot(position);
       }
-      starts[i + 1] = row;
+      queryStarts[i + 1] = row;
       contextRows[i] = chunk.to();
-      tables[i] = chunk.sequence().lease.blockTable();
-      longestQuery = Math.max(longestQuery, chunk.rows());
-      longestContext = Math.max(longestContext, chunk.to());
-      widestTable = Math.max(widestTable, tables[i].length);
+      blockTables[i] = sequence.lease.blockTable();
+      if (chunk.isLast()) {
+        logitRows.add(row - 1);
+      }
     }
-    int[] flatTables = new int[chunks.size() * widestTable];
-    for (int i = 0; i < tables.length; i++) {
-      System.arraycopy(tables[i], 0, flatTables, i * widestTable, tables[i].length);
-    }
-    Tensor blockTables = workspace.allocate(DType.I32, chunks.size(), widestTable);
-    workspace.device().upload(flatTables, blockTables);
-    return new PagedBatch(
-        new Segments(workspace.upload(starts), chunks.size(), longestQuery),
-        workspace.upload(positions),
-        workspace.upload(slots),
-        workspace.upload(contextRows),
+    return new StepInput(
+        tokenIds,
+        positions,
+        slots,
+        queryStarts,
+        contextRows,
         blockTables,
-        longestContext);
+        splices,
+        logitRows.stream().mapToInt(Integer::intValue).toArray());
   }
 }

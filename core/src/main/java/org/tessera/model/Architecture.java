@@ -19,6 +19,11 @@ public interface Architecture {
    */
   void check(CheckpointConfig config);
 
-  /** Builds the model, fetching every weight by its path in the checkpoint. */
+  /**
+   * Builds one rank's part of the model, fetching every weight by its path in the checkpoint.
+   *
+   * @throws org.tessera.error.CheckpointException where a weight is missing, has another shape, or
+   *     is none of the model's
+   */
   VisionLanguageModel load(CheckpointConfig config, Weights weights, Rank rank);
 }

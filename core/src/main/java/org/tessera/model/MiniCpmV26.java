@@ -38,8 +38,17 @@ public final class MiniCpmV26 implements Architecture {
     }
   }
 
+  /** A dropped vision layer and a tied head may be stored all the same. */
+  private static boolean mayBeUnused(String name, ModelConfig config) {
+    return (config.dropVisionLastLayer()
+            && name.startsWith("vpm.encoder.layers.%d.".formatted(config.visionLayers())))
+        || (config.tieWordEmbeddings() && name.equals("llm.lm_head.weight"));
+  }
+
   @Override
   public VisionLanguageModel load(CheckpointConfig config, Weights weights, Rank rank) {
-    return new MiniCpmV(weights, config, rank);
+    VisionLanguageModel model = new MiniCpmV(weights, config, rank);
+    weights.refuseUnused(name -> mayBeUnused(name, config.model()));
+    return model;
   }
 }

@@ -1,5 +1,7 @@
 package org.tessera.weights;
 
+import java.util.EnumMap;
+import java.util.Map;
 import java.util.Set;
 import org.tessera.error.CheckpointException;
 import org.tessera.tensor.DType;
@@ -43,6 +45,23 @@ public interface WeightSource extends AutoCloseable {
    * @throws CheckpointException as {@link #info}, and where the columns exceed an int
    */
   Tensor get(String name);
+
+  /**
+   * The element type of most of the bytes.
+   *
+   * @throws CheckpointException where there is no tensor
+   */
+  default DType prevailingType() {
+    Map<DType, Long> bytes = new EnumMap<>(DType.class);
+    for (String name : names()) {
+      WeightInfo info = info(name);
+      bytes.merge(info.dtype(), info.byteSize(), Long::sum);
+    }
+    return bytes.entrySet().stream()
+        .max(Map.Entry.comparingByValue())
+        .map(Map.Entry::getKey)
+        .orElseThrow(() -> new CheckpointException(description() + " holds no tensor"));
+  }
 
   /** Bytes of all tensors. */
   long totalBytes();

@@ -128,7 +128,8 @@ class EngineTest {
   }
 
   private static Engine engine(int blocks) {
-    return new Engine(new CountingModel(), device, new EngineOptions(blocks, 4, 8, 16, 2));
+    EngineOptions options = new EngineOptions(blocks, 4, 8, 16, 2);
+    return new Engine(new RankRunner(new CountingModel(), device, options), options);
   }
 
   private static EngineRequest request(int[] prompt, int maxNewTokens) {

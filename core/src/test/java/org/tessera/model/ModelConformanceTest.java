@@ -52,9 +52,8 @@ class ModelConformanceTest {
     device = Devices.probe().open("cpu");
     checkpoint = SafetensorsCheckpoint.open(directory);
     DeviceMemory region = device.allocateRegion();
-    Weights weights = Weights.root(checkpoint, device, region, DType.BF16);
-    model = new MiniCpmV(weights, config, Rank.whole(device));
-    weights.refuseUnused(name -> false);
+    Weights weights = Weights.root(checkpoint, device, region, checkpoint.prevailingType());
+    model = (MiniCpmV) new MiniCpmV26().load(config, weights, Rank.whole(device));
   }
 
   @AfterAll

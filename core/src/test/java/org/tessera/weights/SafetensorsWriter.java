@@ -14,7 +14,7 @@ import tools.jackson.databind.json.JsonMapper;
 import tools.jackson.databind.node.ObjectNode;
 
 /** Writes safetensors files, good ones and, through {@link #file}, bad ones. */
-final class SafetensorsWriter {
+public final class SafetensorsWriter {
   private static final JsonMapper JSON = new JsonMapper();
 
   private final ObjectNode header = JSON.createObjectNode();
@@ -26,7 +26,7 @@ final class SafetensorsWriter {
     return tensor(name, dtype, shape, counting((int) (shape.elements() * bits / 8)));
   }
 
-  SafetensorsWriter tensor(String name, String dtype, Shape shape, byte[] bytes) {
+  public SafetensorsWriter tensor(String name, String dtype, Shape shape, byte[] bytes) {
     ObjectNode tensor = header.putObject(name);
     tensor.put("dtype", dtype);
     shape.dimensions().forEach(tensor.putArray("shape")::add);
@@ -52,7 +52,7 @@ final class SafetensorsWriter {
     return file(header.toString(), data.toByteArray());
   }
 
-  void write(Path path) throws IOException {
+  public void write(Path path) throws IOException {
     Files.write(path, bytes());
   }
 

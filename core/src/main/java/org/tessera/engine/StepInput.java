@@ -1,0 +1,35 @@
+package org.tessera.engine;
+
+import java.util.List;
+
+/**
+ * New positions of several sequences, packed one after the other. The arrays are not to be changed.
+ *
+ * @param tokenIds [rows]
+ * @param positions [rows] in their sequences
+ * @param slots [rows] of the cache
+ * @param queryStarts [sequences + 1]
+ * @param contextRows [sequences] in the cache once this step is done
+ * @param blockTables [sequences][], block numbers of each
+ * @param splices where features of pictures take the place of embeddings
+ * @param logitRows rows whose logits are wanted
+ */
+@SuppressWarnings("ArrayRecordComponent") // lives for one step and goes to the device as it is
+public record StepInput(
+    int[] tokenIds,
+    int[] positions,
+    int[] slots,
+    int[] queryStarts,
+    int[] contextRows,
+    int[][] blockTables,
+    List<Splice> splices,
+    int[] logitRows) {
+
+  /**
+   * Features over embeddings.
+   *
+   * @param featureRow first row among the features of {@code imagesId}
+   * @param row first row of the step
+   */
+  record Splice(long imagesId, int featureRow, int row, int count) {}
+}
