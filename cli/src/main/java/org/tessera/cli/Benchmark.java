@@ -19,6 +19,7 @@ import org.tessera.engine.EngineOptions;
 import org.tessera.engine.EngineRequest;
 import org.tessera.engine.GenerationListener;
 import org.tessera.engine.GenerationResult;
+import org.tessera.engine.RankRunner;
 import org.tessera.image.PatchGrid;
 import org.tessera.image.ProcessedSlice;
 import org.tessera.model.Architecture;
@@ -97,7 +98,8 @@ final class Benchmark implements AutoCloseable {
         architecture.load(
             checkpoint, Weights.root(weights, device, region, dtype, progress), Rank.whole(device));
     int positions = Math.max(PREFILL_TOKENS, DECODE_PROMPT_TOKENS + decodeTokens) + 1;
-    engine = new Engine(model, device, EngineOptions.forTokens(positions));
+    EngineOptions options = EngineOptions.forTokens(positions);
+    engine = new Engine(new RankRunner(model, device, options), options);
   }
 
   /** Bytes a second at which all cores read memory. */
