@@ -20,22 +20,27 @@ def orthogonalise(matrices: Tensor) -> Tensor:
 
 
 class Muon:
-    """Updates matrices with a root mean square of 0.2 times the learning rate, as AdamW's updates have."""
+    """Updates matrices with a root mean square of 0.2 times the learning rate, as AdamW's updates have.
 
-    def __init__(self, parameters: list[Parameter], momentum: float = 0.95, weight_decay: float = 0.05):
+    Each parameter comes with the number of matrices that it stacks by rows. They are orthogonalised apart: in a fused
+    query, key and value projection the value's larger gradient would leave the other two almost no update.
+    """
+
+    def __init__(self, parameters: list[tuple[Parameter, int]], momentum: float = 0.95, weight_decay: float = 0.05):
         self.momentum = momentum
         self.weight_decay = weight_decay
-        self.shapes: dict[torch.Size, list[Parameter]] = defaultdict(list)
-        for parameter in parameters:
-            self.shapes[parameter.shape].append(parameter)
-        self.state = {shape: torch.zeros(len(members), *shape, device=members[0].device)
-                      for shape, members in self.shapes.items()}
+        self.shapes: dict[torch.Size, list[tuple[Parameter, int]]] = defaultdict(list)
+        for parameter, parts in parameters:
+            self.shapes[parameter.chunk(parts)[0].shape].append((parameter, parts))
+        self.averages = {shape: torch.zeros(sum(parts for _, parts in members), *shape, device=members[0][0].device)
+                         for shape, members in self.shapes.items()}
 
     @torch.no_grad()
     def step(self, rate: float) -> None:
         for shape, members in self.shapes.items():
-            gradients = torch.stack([member.grad for member in members])
-            average = self.state[shape].lerp_(gradients, 1 - self.momentum)
+            matrices = [part for parameter, parts in members for part in parameter.chunk(parts)]
+            gradients = torch.stack([part for parameter, parts in members for part in parameter.grad.chunk(parts)])
+            average = self.averages[shape].lerp_(gradients, 1 - self.momentum)
             updates = orthogonalise(gradients.lerp(average, self.momentum)).float() * (0.2 * max(shape) ** 0.5)
-            torch._foreach_mul_(members, 1 - rate * self.weight_decay)
-            torch._foreach_add_(members, list(updates.unbind()), alpha=-rate)
+            torch._foreach_mul_(matrices, 1 - rate * self.weight_decay)
+            torch._foreach_add_(matrices, list(updates.unbind()), alpha=-rate)

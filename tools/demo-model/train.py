@@ -52,13 +52,15 @@ def initialise(model: MiniCpmV) -> None:
     nn.init.zeros_(model.vpm.embeddings.patch_embedding.bias)
 
 
-def split_parameters(model: MiniCpmV) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
-    """Matrices for Muon; embeddings, heads, norms and biases for AdamW."""
-    others = ("embed", "lm_head", "query")
-    matrices = [parameter for name, parameter in model.named_parameters()
-                if parameter.dim() == 2 and not any(part in name for part in others)]
-    chosen = set(map(id, matrices))
-    return matrices, [parameter for parameter in model.parameters() if id(parameter) not in chosen]
+def split_parameters(model: MiniCpmV) -> tuple[list[tuple[nn.Parameter, int]], list[nn.Parameter]]:
+    """Matrices for Muon, each with the number of matrices stacked in it; embeddings, heads, norms and biases for AdamW."""
+    matrices, others = [], []
+    for name, parameter in model.named_parameters():
+        if parameter.dim() != 2 or any(part in name for part in ("embed", "lm_head", "query")):
+            others.append(parameter)
+        else:
+            matrices.append((parameter, 3 if name.endswith("in_proj_weight") else 1))
+    return matrices, others
 
 
 def loss_of(model: MiniCpmV, batch: Batch) -> tuple[Tensor, Tensor]:
