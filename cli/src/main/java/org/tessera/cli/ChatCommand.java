@@ -26,6 +26,10 @@ import picocli.CommandLine.Spec;
     name = "chat",
     mixinStandardHelpOptions = true,
     sortOptions = false,
+    customSynopsis = {
+      "tessera chat [--model DIR] [--image F]... [--video F] [--system TEXT]",
+      "             [--prompt TEXT | --messages FILE] [--json] [OPTIONS]"
+    },
     description = {
       "Asks a picture a question, or starts a conversation where there is no --prompt and no"
           + " --messages.",

@@ -115,7 +115,7 @@ final class ChatShell {
       try {
         accept(line);
       } catch (TesseraException e) {
-        say("tessera: " + e.getMessage());
+        say("tessera: " + Printable.line(String.valueOf(e.getMessage())));
       }
     }
   }
@@ -216,7 +216,7 @@ final class ChatShell {
       SignalHandler before = terminal.handle(Signal.INT, signal -> stream.cancel());
       try {
         for (String piece : stream) {
-          terminal.writer().print(piece);
+          terminal.writer().print(Printable.answer(piece));
           terminal.flush();
         }
         ChatResponse response = stream.response();

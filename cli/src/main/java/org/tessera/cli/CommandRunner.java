@@ -1,7 +1,6 @@
 package org.tessera.cli;
 
 import java.io.PrintWriter;
-import java.util.Locale;
 import org.tessera.error.TesseraException;
 import picocli.CommandLine;
 import picocli.CommandLine.ParameterException;
@@ -31,7 +30,11 @@ final class CommandRunner {
         .addSubcommand(new PlanCommand(output, installation))
         .addSubcommand(new BenchCommand(output, installation))
         .addSubcommand(new DoctorCommand(output, installation))
-        .addSubcommand(new CommandLine.HelpCommand())
+        .addSubcommand(new CommandLine.HelpCommand());
+    for (CommandLine command : commandLine.getSubcommands().values()) {
+      command.getCommandSpec().versionProvider(new TesseraCommand.Version());
+    }
+    commandLine
         .setOut(new PrintWriter(output.out(), true))
         .setErr(new PrintWriter(output.err(), true))
         .setUsageHelpAutoWidth(true)
@@ -67,18 +70,7 @@ final class CommandRunner {
     return e instanceof TesseraException ? FAILED : BUG;
   }
 
-  /** One line, whatever a message holds. */
   private static String sentence(Exception e) {
-    StringBuilder line = new StringBuilder();
-    String.valueOf(e.getMessage())
-        .codePoints()
-        .forEach(c -> {
-          if (Character.isISOControl(c)) {
-            line.append(String.format(Locale.ROOT, "\\u%04x", c));
-          } else {
-            line.appendCodePoint(c);
-          }
-        });
-    return line.toString();
+    return Printable.line(String.valueOf(e.getMessage()));
   }
 }

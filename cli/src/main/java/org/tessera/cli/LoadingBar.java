@@ -1,7 +1,7 @@
 package org.tessera.cli;
 
-import java.util.Locale;
 import java.util.function.LongSupplier;
+import org.tessera.plan.ByteSize;
 import org.tessera.weights.LoadProgress;
 
 /**
@@ -44,12 +44,11 @@ final class LoadingBar implements LoadProgress, AutoCloseable {
     output
         .err()
         .printf(
-            Locale.ROOT,
-            "\rloading [%s%s] %.1f of %.1f GB",
+            "\rloading [%s%s] %s of %s",
             "#".repeat(filled),
             ".".repeat(WIDTH - filled),
-            doneBytes / 1e9,
-            totalBytes / 1e9);
+            ByteSize.format(doneBytes),
+            ByteSize.format(totalBytes));
     output.err().flush();
   }
 

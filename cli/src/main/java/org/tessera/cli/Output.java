@@ -8,18 +8,22 @@ import java.nio.charset.StandardCharsets;
 /**
  * Where a command writes: answers and results to {@code out}, everything else to {@code err}.
  *
+ * @param outIsTerminal whether {@code out} is a terminal, which takes control characters for orders
  * @param showProgress whether somebody watches {@code err}, so that a moving bar is of use
  */
-record Output(PrintStream out, PrintStream err, boolean showProgress) {
+record Output(PrintStream out, PrintStream err, boolean outIsTerminal, boolean showProgress) {
   /** The process's own streams, in UTF-8 whatever the locale says. */
   static Output system() {
     return new Output(
-        utf8(FileDescriptor.out), utf8(FileDescriptor.err), Boolean.getBoolean("tessera.progress"));
+        utf8(FileDescriptor.out),
+        utf8(FileDescriptor.err),
+        Boolean.getBoolean("tessera.terminal.out"),
+        Boolean.getBoolean("tessera.terminal.err"));
   }
 
   /** Writes a piece of an answer at once; false where nobody reads any longer. */
   boolean stream(String piece) {
-    out.print(piece);
+    out.print(outIsTerminal ? Printable.answer(piece) : piece);
     out.flush();
     return !out.checkError();
   }

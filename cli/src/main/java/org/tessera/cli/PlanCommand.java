@@ -30,6 +30,11 @@ import tools.jackson.databind.json.JsonMapper;
     name = "plan",
     mixinStandardHelpOptions = true,
     sortOptions = false,
+    customSynopsis = {
+      "tessera plan [--model DIR] [--device-map auto|balanced|balanced_low_0|sequential|FILE]",
+      "             [--max-memory 0=10GiB,cpu=30GiB] [--no-split A,B]",
+      "             [--compat accelerate] [--json] [OPTIONS]"
+    },
     description = {
       "Shows where each part of a model would lie and what that takes. Reads config.json alone.",
       ""

@@ -135,6 +135,13 @@ class ChatShellTest {
   }
 
   @Test
+  void answersDoNotSteerTheTerminal() throws Exception {
+    talk("Hello\n", request -> new Finished("a\tb\nc\u001b[2Jd\u009b1m\rø"));
+
+    assertThat(shown()).contains("a\tb\nc\uFFFD[2Jd\uFFFD1m\uFFFDø");
+  }
+
+  @Test
   void interruptStopsTheAnswerAndNotTheProgram() throws Exception {
     ByteArrayInputStream keys =
         new ByteArrayInputStream("Hello\nAgain\n".getBytes(StandardCharsets.UTF_8));

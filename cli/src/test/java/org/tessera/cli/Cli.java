@@ -36,6 +36,7 @@ final class Cli {
         new Output(
             new PrintStream(out, false, StandardCharsets.UTF_8),
             new PrintStream(err, false, StandardCharsets.UTF_8),
+            false,
             false);
     int status = CommandRunner.run(output, installation, arguments);
     output.out().flush();

@@ -1,6 +1,7 @@
 package org.tessera.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -73,6 +74,21 @@ class CommandRunnerTest {
     Cli.Result result = Cli.run("--version");
     assertThat(result.status()).isZero();
     assertThat(result.out()).contains("tessera ").contains("Java 2");
+  }
+
+  @Test
+  void everyCommandKnowsTheVersion() {
+    assertThat(Cli.run("chat", "--version").out()).startsWith("tessera ");
+  }
+
+  @Test
+  void endlessFileIsRefusedLikeALargeOne() {
+    Path endless = Path.of("/dev/zero");
+    assumeTrue(Files.exists(endless), "there is no file without end here");
+    Cli.Result result =
+        Cli.run("inspect", "--model", Cli.CHECKPOINT, "--image", endless.toString());
+    assertThat(result.status()).isEqualTo(1);
+    assertThat(result.err()).contains("zero: 50000001 bytes are over the limit of 50000000");
   }
 
   @ParameterizedTest

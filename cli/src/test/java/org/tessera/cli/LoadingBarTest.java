@@ -19,9 +19,10 @@ class LoadingBarTest {
       assertThat(screen.size()).isZero();
       nanos = 1_100_000_000;
       bar.fetched(8_100_000_000L, 16_200_000_000L);
-      assertThat(shown()).isEqualTo("\rloading [###############...............] 8.1 of 16.2 GB");
+      assertThat(shown())
+          .isEqualTo("\rloading [###############...............] 7.5 GiB of 15.1 GiB");
       bar.fetched(8_200_000_000L, 16_200_000_000L);
-      assertThat(shown()).doesNotContain("8.2");
+      assertThat(shown()).doesNotContain("7.6");
     }
     assertThat(shown()).endsWith("\r");
   }
@@ -37,7 +38,7 @@ class LoadingBarTest {
 
   private LoadingBar bar(boolean watched) {
     PrintStream err = new PrintStream(screen, false, StandardCharsets.UTF_8);
-    return new LoadingBar(new Output(err, err, watched), () -> nanos);
+    return new LoadingBar(new Output(err, err, false, watched), () -> nanos);
   }
 
   private String shown() {

@@ -1,9 +1,11 @@
 package org.tessera.api;
 
 import java.io.IOException;
+import java.io.InputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import org.tessera.error.ImageException;
+import org.tessera.image.ImageLimits;
 
 /**
  * A picture as it came: the bytes of a file, or pixels. Nothing is decoded before a request runs.
@@ -28,14 +30,16 @@ public sealed interface Image {
   }
 
   /**
-   * Reads a file, undecoded.
+   * Reads a file, undecoded. Of one that is over {@link ImageLimits} it reads no more than makes
+   * decoding refuse it.
    *
    * @throws ImageException where the file cannot be read
    */
   static Image of(Path file) {
     String name = String.valueOf(file.getFileName());
-    try {
-      return new Encoded(name, Files.readAllBytes(file));
+    try (InputStream in = Files.newInputStream(file)) {
+      int enough = Math.toIntExact(ImageLimits.defaults().maxBytes() + 1);
+      return new Encoded(name, in.readNBytes(enough));
     } catch (IOException e) {
       throw new ImageException("the picture file " + name + " cannot be read", e);
     }
