@@ -21,10 +21,10 @@ final class Lanes {
   static final int LANES = FLOATS.length();
   static final ByteOrder ORDER = ByteOrder.nativeOrder();
 
-  private static final float LOG2_E = 1.44269504f;
+  private static final float LOG2_E = 1.442695f;
 
   /** ln 2 in two parts; products of the first with small integers are exact. */
-  private static final float LN2_HIGH = 0.693359375f;
+  private static final float LN2_HIGH = 0x1.63p-1f;
 
   private static final float LN2_LOW = -2.12194440e-4f;
 
@@ -67,12 +67,12 @@ final class Lanes {
     FloatVector n = rounded.sub(ROUNDER);
     FloatVector r = n.fma(FloatVector.broadcast(FLOATS, -LN2_HIGH), x);
     r = n.fma(FloatVector.broadcast(FLOATS, -LN2_LOW), r);
-    FloatVector p = FloatVector.broadcast(FLOATS, 1.9875691500e-4f);
-    p = p.fma(r, FloatVector.broadcast(FLOATS, 1.3981999507e-3f));
-    p = p.fma(r, FloatVector.broadcast(FLOATS, 8.3334519073e-3f));
-    p = p.fma(r, FloatVector.broadcast(FLOATS, 4.1665795894e-2f));
-    p = p.fma(r, FloatVector.broadcast(FLOATS, 1.6666665459e-1f));
-    p = p.fma(r, FloatVector.broadcast(FLOATS, 5.0000001201e-1f));
+    FloatVector p = FloatVector.broadcast(FLOATS, 1.9875691e-4f);
+    p = p.fma(r, FloatVector.broadcast(FLOATS, 1.3981999e-3f));
+    p = p.fma(r, FloatVector.broadcast(FLOATS, 8.333452e-3f));
+    p = p.fma(r, FloatVector.broadcast(FLOATS, 4.1665796e-2f));
+    p = p.fma(r, FloatVector.broadcast(FLOATS, 0.16666666f));
+    p = p.fma(r, FloatVector.broadcast(FLOATS, 0.5f));
     p = p.fma(r.mul(r), r.add(1f));
     IntVector power = rounded.reinterpretAsInts().add(127).lanewise(VectorOperators.LSHL, 23);
     return p.mul(power.reinterpretAsFloats()).blend(0f, x.compare(VectorOperators.LT, LOWEST));
@@ -88,7 +88,7 @@ final class Lanes {
    * is small.
    */
   static FloatVector geluTanh(FloatVector x) {
-    FloatVector u2 = x.mul(x).mul(2 * 0.044715f * 0.79788456f).add(2 * 0.79788456f).mul(x);
+    FloatVector u2 = x.mul(x).mul(2 * 0.044715f * 0.7978846f).add(2 * 0.7978846f).mul(x);
     return x.div(exp(u2.neg()).add(1f));
   }
 }

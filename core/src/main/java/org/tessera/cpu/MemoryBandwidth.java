@@ -12,7 +12,7 @@ import java.util.concurrent.atomic.LongAdder;
  */
 final class MemoryBandwidth {
   /** Several times the caches of a large server. */
-  static final long BUFFER_BYTES = 1L << 30;
+  private static final long BUFFER_BYTES = 1L << 30;
 
   private static final long PIECE_BYTES = 1 << 20;
   private static final int PASSES = 5;
@@ -21,18 +21,25 @@ final class MemoryBandwidth {
 
   /** Bytes a second, the best of several passes. */
   static double measure(Workers workers) {
+    long bytes = bufferBytes();
     try (Arena arena = Arena.ofShared()) {
-      MemorySegment buffer = arena.allocate(BUFFER_BYTES, 64);
+      MemorySegment buffer = arena.allocate(bytes, 64);
       double best = 0;
       for (int pass = 0; pass < PASSES; pass++) {
         long start = System.nanoTime();
         if (sum(workers, buffer) != 0) {
           throw new AssertionError("fresh memory is not zero");
         }
-        best = Math.max(best, BUFFER_BYTES * 1e9 / (System.nanoTime() - start));
+        best = Math.max(best, bytes * 1e9 / (System.nanoTime() - start));
       }
       return best;
     }
+  }
+
+  /** The full size, or what a small machine can spare. */
+  static long bufferBytes() {
+    long spared = HostMemory.freeBytes() / 4 / PIECE_BYTES * PIECE_BYTES;
+    return Math.clamp(spared, PIECE_BYTES, BUFFER_BYTES);
   }
 
   /** Reads the whole buffer, in which nothing but longs lies, and returns their sum. */

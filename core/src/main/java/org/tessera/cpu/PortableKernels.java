@@ -1,6 +1,7 @@
 package org.tessera.cpu;
 
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT_UNALIGNED;
+import static java.lang.foreign.ValueLayout.JAVA_SHORT_UNALIGNED;
 
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
@@ -8,11 +9,14 @@ import org.jspecify.annotations.Nullable;
 import org.tessera.tensor.Tensor;
 
 /**
- * The inner loops in plain Java, for a JVM started without the Vector API. Loops over lanes are
- * written so that the compiler can vectorise them; sums over a row keep several partial sums.
+ * The inner loops in plain Java, for a JVM started without the Vector API. The compiler vectorises
+ * long loops over whole arrays, so tiles are wide and their rows are copied into arrays of their
+ * own; sums over a row keep several partial sums.
  */
 final class PortableKernels implements Kernels {
   private static final int LANES = 32;
+  private static final int MAX_VECTORS = 8;
+  private static final int UNROLLED = 4;
 
   @Override
   public int lanes() {
@@ -21,15 +25,31 @@ final class PortableKernels implements Kernels {
 
   @Override
   public int maxVectors() {
-    return 1;
+    return MAX_VECTORS;
   }
 
   @Override
   public void widen(
       Tensor w, int row, int rows, int column, int columns, float[] out, int outAt, int outStride) {
+    short[] halves = new short[w.dtype().bytes() == Short.BYTES ? columns : 0];
     for (int r = 0; r < rows; r++) {
-      for (int c = 0; c < columns; c++) {
-        out[outAt + r * outStride + c] = Elements.get(w, row + r, column + c);
+      long at = Elements.offset(w, row + r, column);
+      int to = outAt + r * outStride;
+      switch (w.dtype()) {
+        case F32 -> MemorySegment.copy(w.memory(), JAVA_FLOAT_UNALIGNED, at, out, to, columns);
+        case BF16 -> {
+          MemorySegment.copy(w.memory(), JAVA_SHORT_UNALIGNED, at, halves, 0, columns);
+          for (int c = 0; c < columns; c++) {
+            out[to + c] = Elements.bf16ToFloat(halves[c]);
+          }
+        }
+        case F16 -> {
+          MemorySegment.copy(w.memory(), JAVA_SHORT_UNALIGNED, at, halves, 0, columns);
+          for (int c = 0; c < columns; c++) {
+            out[to + c] = Float.float16ToFloat(halves[c]);
+          }
+        }
+        case I32 -> throw new IllegalArgumentException("weights of I32");
       }
     }
   }
@@ -67,17 +87,25 @@ final class PortableKernels implements Kernels {
     float s1 = 0;
     float s2 = 0;
     float s3 = 0;
+    float s4 = 0;
+    float s5 = 0;
+    float s6 = 0;
+    float s7 = 0;
     int i = 0;
-    for (; i <= count - 4; i += 4) {
+    for (; i <= count - 8; i += 8) {
       s0 += a[aAt + i] * b[bAt + i];
       s1 += a[aAt + i + 1] * b[bAt + i + 1];
       s2 += a[aAt + i + 2] * b[bAt + i + 2];
       s3 += a[aAt + i + 3] * b[bAt + i + 3];
+      s4 += a[aAt + i + 4] * b[bAt + i + 4];
+      s5 += a[aAt + i + 5] * b[bAt + i + 5];
+      s6 += a[aAt + i + 6] * b[bAt + i + 6];
+      s7 += a[aAt + i + 7] * b[bAt + i + 7];
     }
     for (; i < count; i++) {
       s0 += a[aAt + i] * b[bAt + i];
     }
-    return (s0 + s1) + (s2 + s3);
+    return ((s0 + s1) + (s2 + s3)) + ((s4 + s5) + (s6 + s7));
   }
 
   @Override
@@ -108,11 +136,7 @@ final class PortableKernels implements Kernels {
       int vectors,
       float[] c,
       int cAt) {
-    for (int r = 0; r < TILE_ROWS; r++) {
-      for (int k = 0; k < depth; k++) {
-        axpy(a[aAt + r * aStride + k], b, bAt + k * LANES, c, cAt + r * LANES);
-      }
-    }
+    multiply(a, aAt, aStride, 1, b, bAt, depth, vectors * LANES, c, cAt);
   }
 
   @Override
@@ -126,16 +150,50 @@ final class PortableKernels implements Kernels {
       int vectors,
       float[] c,
       int cAt) {
+    multiply(a, aAt, 1, aStride, b, bAt, depth, vectors * LANES, c, cAt);
+  }
+
+  private static void multiply(
+      float[] a,
+      int aAt,
+      int rowStep,
+      int depthStep,
+      float[] b,
+      int bAt,
+      int depth,
+      int lanes,
+      float[] c,
+      int cAt) {
+    float[][] sums = new float[TILE_ROWS][lanes];
+    float[][] rows = new float[UNROLLED][lanes];
+    float[] factors = new float[UNROLLED];
+    for (int k = 0; k < depth; k += UNROLLED) {
+      int count = Math.min(UNROLLED, depth - k);
+      for (int i = 0; i < count; i++) {
+        System.arraycopy(b, bAt + (k + i) * lanes, rows[i], 0, lanes);
+      }
+      for (int r = 0; r < TILE_ROWS; r++) {
+        for (int i = 0; i < UNROLLED; i++) {
+          factors[i] = i < count ? a[aAt + r * rowStep + (k + i) * depthStep] : 0;
+        }
+        addScaled(factors, rows[0], rows[1], rows[2], rows[3], sums[r]);
+      }
+    }
     for (int r = 0; r < TILE_ROWS; r++) {
-      for (int k = 0; k < depth; k++) {
-        axpy(a[aAt + k * aStride + r], b, bAt + k * LANES, c, cAt + r * LANES);
+      for (int lane = 0; lane < lanes; lane++) {
+        c[cAt + r * lanes + lane] += sums[r][lane];
       }
     }
   }
 
-  private static void axpy(float factor, float[] x, int xAt, float[] y, int yAt) {
-    for (int lane = 0; lane < LANES; lane++) {
-      y[yAt + lane] += factor * x[xAt + lane];
+  private static void addScaled(
+      float[] factors, float[] x0, float[] x1, float[] x2, float[] x3, float[] y) {
+    float f0 = factors[0];
+    float f1 = factors[1];
+    float f2 = factors[2];
+    float f3 = factors[3];
+    for (int lane = 0; lane < y.length; lane++) {
+      y[lane] += (f0 * x0[lane] + f1 * x1[lane]) + (f2 * x2[lane] + f3 * x3[lane]);
     }
   }
 
@@ -149,25 +207,26 @@ final class PortableKernels implements Kernels {
       float[] sum,
       float[] weighted,
       int weightedRows) {
-    for (int lane = 0; lane < LANES; lane++) {
+    int lanes = vectors * LANES;
+    for (int lane = 0; lane < lanes; lane++) {
       int seen = limits == null ? keys : Math.clamp(limits[lane], 0, keys);
       float before = max[lane];
       float now = before;
       for (int key = 0; key < seen; key++) {
-        now = Math.max(now, scores[key * LANES + lane]);
+        now = Math.max(now, scores[key * lanes + lane]);
       }
       max[lane] = now;
       float correction = (float) Math.exp(before - now);
       float total = sum[lane] * correction;
       for (int key = 0; key < keys; key++) {
-        float weight = key < seen ? (float) Math.exp(scores[key * LANES + lane] - now) : 0;
-        scores[key * LANES + lane] = weight;
+        float weight = key < seen ? (float) Math.exp(scores[key * lanes + lane] - now) : 0;
+        scores[key * lanes + lane] = weight;
         total += weight;
       }
       sum[lane] = total;
       if (correction != 1) {
         for (int row = 0; row < weightedRows; row++) {
-          weighted[row * LANES + lane] *= correction;
+          weighted[row * lanes + lane] *= correction;
         }
       }
     }

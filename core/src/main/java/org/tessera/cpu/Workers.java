@@ -31,6 +31,7 @@ final class Workers implements AutoCloseable {
   /** What a core does in the microseconds that a fork and a join take. */
   private static final long MIN_OPERATIONS = 60_000;
 
+  private static final int SPINS_BEFORE_YIELD = 20_000;
   private static final int SPINS_BETWEEN_CLOCK_READS = 64;
 
   private final List<Helper> helpers = new ArrayList<>();
@@ -142,10 +143,14 @@ final class Workers implements AutoCloseable {
       }
     }
 
-    /** Other workers are busy with what is left: that takes microseconds, rarely longer. */
+    /**
+     * Other workers are busy with what is left: that takes microseconds, or longer where other
+     * processes hold the cores, to which a yield then gives this one.
+     */
+    @SuppressWarnings("ThreadPriorityCheck")
     void await() {
       for (int spins = 0; done.get() < pieces; spins++) {
-        if (spins < 20_000) {
+        if (spins < SPINS_BEFORE_YIELD) {
           Thread.onSpinWait();
         } else {
           Thread.yield();

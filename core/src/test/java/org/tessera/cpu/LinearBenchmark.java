@@ -43,7 +43,7 @@ public class LinearBenchmark {
     @Setup(Level.Trial)
     public void open() {
       workers = new Workers(Runtime.getRuntime().availableProcessors());
-      memory = Arena.ofAuto().allocate(MemoryBandwidth.BUFFER_BYTES, 64);
+      memory = Arena.ofAuto().allocate(MemoryBandwidth.bufferBytes(), 64);
     }
 
     @TearDown(Level.Trial)
