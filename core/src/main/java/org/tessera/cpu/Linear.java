@@ -16,8 +16,14 @@ final class Linear {
   /** Rows of activations up to which weights are streamed. */
   private static final int FEW_TOKENS = 8;
 
-  /** Weights that a thread streams at a time: long enough to pay for fetching the next piece. */
-  private static final int STREAMED_BYTES = 32 << 10;
+  /** Weights that a thread streams at a time: the longer, the better memory is read ahead. */
+  private static final int MAX_STREAMED_BYTES = 256 << 10;
+
+  /** Less does not pay for fetching the next piece. */
+  private static final int MIN_STREAMED_BYTES = 32 << 10;
+
+  /** So that threads end together. */
+  private static final int MIN_PIECES_A_WORKER = 4;
 
   private static final int MAX_PIECES_A_WORKER = 64;
 
@@ -103,9 +109,11 @@ final class Linear {
     for (int t = 0; t < tokens; t++) {
       Arrays.fill(xs, t * stride + columns, (t + 1) * stride, 0f);
     }
+    long share = w.byteSize() / (MIN_PIECES_A_WORKER * workers.count());
+    int streamed = Math.clamp(share, MIN_STREAMED_BYTES, MAX_STREAMED_BYTES);
     int pieceRows =
         Math.max(
-            STREAMED_BYTES / Math.max(1, 2 * columns),
+            streamed / Math.max(1, 2 * columns),
             Math.ceilDiv(w.rows(), MAX_PIECES_A_WORKER * workers.count()));
     int blockRows = Kernels.padded(Math.max(1, pieceRows), Kernels.DOT_ROWS);
     workers.run(
