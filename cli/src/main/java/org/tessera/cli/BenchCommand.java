@@ -77,9 +77,9 @@ final class BenchCommand implements Callable<Integer> {
   @Option(
       names = "--repetitions",
       paramLabel = "N",
-      defaultValue = "5",
+      defaultValue = "9",
       description = "Of each measurement (default: ${DEFAULT-VALUE}).")
-  private int repetitions = 5;
+  private int repetitions = 9;
 
   @Option(names = "--json", description = "Print one JSON object.")
   private boolean json;

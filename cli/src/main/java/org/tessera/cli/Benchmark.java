@@ -44,7 +44,7 @@ final class Benchmark implements AutoCloseable {
   /** Positions before the tokens whose decoding is timed. */
   private static final int DECODE_PROMPT_TOKENS = 16;
 
-  private static final long WARM_UP_NANOS = 3_000_000_000L;
+  private static final long WARM_UP_NANOS = 8_000_000_000L;
 
   private final ModelConfig config;
   private final Device device;

@@ -57,40 +57,46 @@ final class Bf16Products {
     }
   }
 
-  /** Four rows with one of activations: what decoding consists of. */
+  /**
+   * Four rows with one of activations: what decoding consists of. The rows are read one after the
+   * other, so that memory sees a single stream without end; several sums hide the latency of the
+   * additions.
+   */
   private static void oneToken(Tensor w, int row, float[] x, float[] out, int outAt) {
+    for (int r = 0; r < ROWS; r++) {
+      out[outAt + r] = oneRow(w, row + r, x);
+    }
+  }
+
+  private static float oneRow(Tensor w, int row, float[] x) {
     MemorySegment memory = w.memory();
     int columns = w.columns();
-    long at0 = Elements.offset(w, row, 0);
-    long at1 = Elements.offset(w, row + 1, 0);
-    long at2 = Elements.offset(w, row + 2, 0);
-    long at3 = Elements.offset(w, row + 3, 0);
+    long at = Elements.offset(w, row, 0);
     FloatVector sum0 = FloatVector.zero(FLOATS);
     FloatVector sum1 = FloatVector.zero(FLOATS);
     FloatVector sum2 = FloatVector.zero(FLOATS);
     FloatVector sum3 = FloatVector.zero(FLOATS);
-    int vectorized = FLOATS.loopBound(columns);
-    for (int c = 0; c < vectorized; c += LANES) {
-      FloatVector activation = FloatVector.fromArray(FLOATS, x, c);
-      sum0 = bf16(memory, at0 + 2L * c).fma(activation, sum0);
-      sum1 = bf16(memory, at1 + 2L * c).fma(activation, sum1);
-      sum2 = bf16(memory, at2 + 2L * c).fma(activation, sum2);
-      sum3 = bf16(memory, at3 + 2L * c).fma(activation, sum3);
+    int c = 0;
+    for (; c <= columns - 4 * LANES; c += 4 * LANES) {
+      sum0 = bf16(memory, at + 2L * c).fma(FloatVector.fromArray(FLOATS, x, c), sum0);
+      sum1 =
+          bf16(memory, at + 2L * (c + LANES))
+              .fma(FloatVector.fromArray(FLOATS, x, c + LANES), sum1);
+      sum2 =
+          bf16(memory, at + 2L * (c + 2 * LANES))
+              .fma(FloatVector.fromArray(FLOATS, x, c + 2 * LANES), sum2);
+      sum3 =
+          bf16(memory, at + 2L * (c + 3 * LANES))
+              .fma(FloatVector.fromArray(FLOATS, x, c + 3 * LANES), sum3);
     }
-    float tail0 = sum0.reduceLanes(VectorOperators.ADD);
-    float tail1 = sum1.reduceLanes(VectorOperators.ADD);
-    float tail2 = sum2.reduceLanes(VectorOperators.ADD);
-    float tail3 = sum3.reduceLanes(VectorOperators.ADD);
-    for (int c = vectorized; c < columns; c++) {
-      tail0 += Elements.get(w, row, c) * x[c];
-      tail1 += Elements.get(w, row + 1, c) * x[c];
-      tail2 += Elements.get(w, row + 2, c) * x[c];
-      tail3 += Elements.get(w, row + 3, c) * x[c];
+    for (; c <= columns - LANES; c += LANES) {
+      sum0 = bf16(memory, at + 2L * c).fma(FloatVector.fromArray(FLOATS, x, c), sum0);
     }
-    out[outAt] = tail0;
-    out[outAt + 1] = tail1;
-    out[outAt + 2] = tail2;
-    out[outAt + 3] = tail3;
+    float sum = sum0.add(sum1).add(sum2.add(sum3)).reduceLanes(VectorOperators.ADD);
+    for (; c < columns; c++) {
+      sum += Elements.get(w, row, c) * x[c];
+    }
+    return sum;
   }
 
   /**

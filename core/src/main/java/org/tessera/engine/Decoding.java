@@ -52,7 +52,11 @@ sealed interface Decoding {
 
     @Override
     public Next advance(float[][] logits) {
-      TokenChoice choice = sampler.choose(logits[0]);
+      // Log-probabilities take a pass of exponentials over the vocabulary.
+      TokenChoice choice =
+          options.logprobs() > 0
+              ? sampler.choose(logits[0])
+              : new TokenChoice(sampler.next(logits[0]), Double.NaN, List.of());
       boolean terminated = terminators.contains(choice.tokenId());
       boolean full = sampler.generatedTokens() >= options.maxNewTokens();
       return new Next(

@@ -33,6 +33,10 @@ import org.tessera.tensor.Tensor;
  */
 public final class RandomWeights implements WeightSource {
   private static final int POOL_ELEMENTS = 16_777_213;
+
+  /** A line of the cache. */
+  private static final long ALIGNMENT_BYTES = 64;
+
   private static final int POOL_CHUNK = 1 << 18;
   private static final float MATRIX_DEVIATION = 0.02f;
   private static final float BIAS_DEVIATION = 0.002f;
@@ -170,7 +174,7 @@ public final class RandomWeights implements WeightSource {
   @Override
   public Tensor allocate(DType type, int rows, int columns) {
     long bytes = (long) rows * columns * type.bytes();
-    return Tensor.of(type, rows, columns, arena.allocate(bytes, Float.BYTES));
+    return Tensor.of(type, rows, columns, arena.allocate(bytes, ALIGNMENT_BYTES));
   }
 
   @Override
