@@ -44,6 +44,7 @@ final class Preparation {
             .filter(Part.Picture.class::isInstance)
             .map(part -> ((Part.Picture) part).image())
             .toList();
+    promptBuilder.checkPictureCount(images.size(), input);
     // Pictures are independent of each other: decoding and resizing them takes all cores.
     List<Picture> pictures = images.parallelStream().map(image -> process(image, input)).toList();
     List<Optional<Grid>> grids =

@@ -62,6 +62,15 @@ public final class PromptBuilder {
   }
 
   /**
+   * To be asked before pictures are decoded.
+   *
+   * @throws InvalidRequestException where so many pictures cannot fit, however they are cut
+   */
+  public void checkPictureCount(int pictures, InputOptions options) {
+    new PromptLimit(options, maxPositions).checkPictureCount(pictures, queryNum);
+  }
+
+  /**
    * The prompt of a conversation.
    *
    * @param grids one for each picture in the order of the messages; empty for a picture that is not

@@ -11,6 +11,18 @@ record PromptLimit(InputOptions options, int maxPositions) {
   /** A prompt is not even made where its pictures alone need more, cut or not. */
   private static final int MAX_IMAGE_TOKENS = 1 << 20;
 
+  /** Refuses pictures whose overviews alone are too many, before any of them is decoded. */
+  void checkPictureCount(int pictures, int queryNum) {
+    int limit = Math.min(options.maxInputTokens(), maxPositions);
+    long tokens = pictures * (queryNum + 2L); // each between its two control tokens
+    if (tokens > (options.truncate() ? MAX_IMAGE_TOKENS : limit)) {
+      throw new InvalidRequestException(
+          ("%,d pictures need at least %,d tokens, the limit is %,d of the model's %,d positions;"
+                  + " send fewer pictures or frames, or raise max_input_tokens")
+              .formatted(pictures, tokens, limit, maxPositions));
+    }
+  }
+
   /** Bounds what pictures can cost before a single token is written. */
   void checkImages(List<Optional<Grid>> grids, int queryNum) {
     long spans = 0;

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Iterator;
 import java.util.List;
 import org.junit.jupiter.api.AfterAll;
@@ -197,6 +198,17 @@ class TesseraTest {
                     Message.user("?", new Image.Encoded("x.png", new byte[] {1, 2, 3})))))
         .isInstanceOf(ImageException.class)
         .hasMessageContaining("x.png");
+  }
+
+  @Test
+  void tooManyPicturesAreRefusedBeforeTheyAreDecoded() {
+    Image undecodable = new Image.Encoded("x.png", new byte[] {1, 2, 3});
+    Image[] images = new Image[1000];
+    Arrays.fill(images, undecodable);
+
+    assertThatThrownBy(() -> tessera.chat(ask(Message.user("?", images))))
+        .isInstanceOf(InvalidRequestException.class)
+        .hasMessageContaining("1,000 pictures");
   }
 
   @Test
