@@ -27,7 +27,7 @@ final class CpuMemory implements DeviceMemory {
   public synchronized Tensor allocate(DType dtype, int rows, int columns) {
     long elements = (long) rows * columns;
     if (elements > Long.MAX_VALUE / 8) {
-      throw new DeviceException("cpu: %,d elements exceed any memory".formatted(elements));
+      throw new DeviceException("cpu: %d elements exceed any memory".formatted(elements));
     }
     long bytes = elements * dtype.bytes();
     long padded = Math.ceilDiv(Math.max(bytes, 1), ALIGNMENT) * ALIGNMENT;
@@ -52,13 +52,13 @@ final class CpuMemory implements DeviceMemory {
       long free = HostMemory.freeBytes();
       if (bytes > free) {
         throw new DeviceException(
-            "cpu: %,d bytes of memory are needed, %,d are free".formatted(bytes, free));
+            "cpu: %d bytes of memory are needed, %d are free".formatted(bytes, free));
       }
     }
     try {
       return arena.allocate(bytes, ALIGNMENT);
     } catch (OutOfMemoryError e) {
-      throw new DeviceException("cpu: %,d bytes of memory are not to be had".formatted(bytes), e);
+      throw new DeviceException("cpu: %d bytes of memory are not to be had".formatted(bytes), e);
     }
   }
 

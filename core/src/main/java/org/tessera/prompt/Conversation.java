@@ -46,7 +46,7 @@ final class Conversation {
     }
     require(
         characters <= MAX_CHARACTERS,
-        "the messages have %,d characters, at most %,d are accepted"
+        "the messages have %d characters, at most %d are accepted"
             .formatted(characters, MAX_CHARACTERS));
     Role last = messages.getLast().role();
     require(last != Role.SYSTEM, "there is only a system message, expected one of the user");

@@ -17,7 +17,7 @@ record PromptLimit(InputOptions options, int maxPositions) {
     long tokens = pictures * (queryNum + 2L); // each between its two control tokens
     if (tokens > (options.truncate() ? MAX_IMAGE_TOKENS : limit)) {
       throw new InvalidRequestException(
-          ("%,d pictures need at least %,d tokens, the limit is %,d of the model's %,d positions;"
+          ("%d pictures need at least %d tokens, the limit is %d of the model's %d positions;"
                   + " send fewer pictures or frames, or raise max_input_tokens")
               .formatted(pictures, tokens, limit, maxPositions));
     }
@@ -31,7 +31,7 @@ record PromptLimit(InputOptions options, int maxPositions) {
     }
     if (spans * queryNum > MAX_IMAGE_TOKENS) {
       throw new InvalidRequestException(
-          ("%,d pictures need %,d tokens, the model has %,d positions; send fewer pictures or"
+          ("%d pictures need %d tokens, the model has %d positions; send fewer pictures or"
                   + " frames, or lower max_slice_nums")
               .formatted(grids.size(), spans * queryNum, maxPositions));
     }
@@ -50,8 +50,8 @@ record PromptLimit(InputOptions options, int maxPositions) {
     for (ImageSpan span : prompt.imageSpans()) {
       if (span.start() <= limit && limit <= span.end()) {
         throw new InvalidRequestException(
-            ("cutting the prompt of %,d tokens to %,d would cut through picture %d, whose %s is at"
-                    + " tokens %,d to %,d; change max_input_tokens or the pictures")
+            ("cutting the prompt of %d tokens to %d would cut through picture %d, whose %s is at"
+                    + " tokens %d to %d; change max_input_tokens or the pictures")
                 .formatted(
                     tokens,
                     limit,
@@ -68,18 +68,18 @@ record PromptLimit(InputOptions options, int maxPositions) {
 
   private String tooLong(Prompt prompt, int limit) {
     StringBuilder message =
-        new StringBuilder("the prompt has %,d tokens".formatted(prompt.tokenIds().size()));
+        new StringBuilder("the prompt has %d tokens".formatted(prompt.tokenIds().size()));
     if (prompt.imageTokens() > 0) {
-      message.append(", %,d of them for pictures".formatted(prompt.imageTokens()));
+      message.append(", %d of them for pictures".formatted(prompt.imageTokens()));
     }
-    message.append(", the limit is %,d; ".formatted(limit));
+    message.append(", the limit is %d; ".formatted(limit));
     message.append(
         prompt.imageTokens() > 0
             ? "send fewer pictures or frames or less text, lower max_slice_nums"
             : "shorten the text");
     if (limit < maxPositions) {
       message.append(
-          ", or raise max_input_tokens, up to the model's %,d positions".formatted(maxPositions));
+          ", or raise max_input_tokens, up to the model's %d positions".formatted(maxPositions));
     }
     return message.toString();
   }

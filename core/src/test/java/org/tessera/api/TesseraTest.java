@@ -208,7 +208,7 @@ class TesseraTest {
 
     assertThatThrownBy(() -> tessera.chat(ask(Message.user("?", images))))
         .isInstanceOf(InvalidRequestException.class)
-        .hasMessageContaining("1,000 pictures");
+        .hasMessageContaining("1000 pictures");
   }
 
   @Test

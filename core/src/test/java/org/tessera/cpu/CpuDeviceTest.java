@@ -164,7 +164,7 @@ class CpuDeviceTest {
   void moreMemoryThanThereIsIsRefused() {
     assertThatThrownBy(() -> region.allocate(DType.F32, 1 << 20, 1 << 25))
         .isInstanceOf(DeviceException.class)
-        .hasMessageContaining("140,737,488,355,328");
+        .hasMessageContaining("140737488355328");
     assertThatThrownBy(() -> region.allocate(DType.F32, Integer.MAX_VALUE, Integer.MAX_VALUE))
         .isInstanceOf(DeviceException.class);
   }

@@ -97,7 +97,7 @@ class PromptBuilderTest {
   void refusesTooManyCharactersAndPicturesBeforeWorkingOnThem() {
     String half = "a".repeat((1 << 20) / 2);
     refused(
-        "the messages have 1,048,577 characters, at most 1,048,576 are accepted",
+        "the messages have 1048577 characters, at most 1048576 are accepted",
         Message.user(half),
         Message.user(half + "a"));
     List<Part> pictures = Collections.nCopies(100_000, new Part.Picture(PICTURE));
@@ -107,7 +107,7 @@ class PromptBuilderTest {
     assertThatThrownBy(() -> builder.build(messages, grids, truncate, true))
         .isInstanceOf(InvalidRequestException.class)
         .hasMessage(
-            "100,000 pictures need 64,000,000 tokens, the model has 32,768 positions; send fewer"
+            "100000 pictures need 64000000 tokens, the model has 32768 positions; send fewer"
                 + " pictures or frames, or lower max_slice_nums");
   }
 
@@ -124,12 +124,12 @@ class PromptBuilderTest {
         .hasMessage(
             "the prompt has %d tokens, 192 of them for pictures, the limit is %d; send fewer"
                 + " pictures or frames or less text, lower max_slice_nums, or raise"
-                + " max_input_tokens, up to the model's 32,768 positions",
+                + " max_input_tokens, up to the model's 32768 positions",
             tokens, tokens - 1);
     List<Message> digits = List.of(Message.user("1".repeat(40_000)));
     InputOptions high = OPTIONS.withMaxInputTokens(100_000);
     assertThatThrownBy(() -> builder.build(digits, List.of(), high, true))
-        .hasMessage("the prompt has 40,025 tokens, the limit is 32,768; shorten the text");
+        .hasMessage("the prompt has 40025 tokens, the limit is 32768; shorten the text");
   }
 
   @Test
