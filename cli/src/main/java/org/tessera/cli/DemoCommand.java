@@ -3,6 +3,7 @@ package org.tessera.cli;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.Callable;
 import java.util.stream.Collectors;
 import org.tessera.api.ChatRequest;
@@ -46,7 +47,11 @@ final class DemoCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
-    Path checkpoint = installation.requireDemoModel();
+    Optional<Path> model = installation.demoModel();
+    if (model.isEmpty() && installation.referenceVectors().isPresent()) {
+      return new ReferenceDemo(output, installation.referenceVectors().get()).run(device);
+    }
+    Path checkpoint = model.orElseGet(installation::requireDemoModel);
     List<DemoScript.Scene> scenes =
         DemoScript.read(
             installation

@@ -20,7 +20,19 @@ record Installation(Optional<Path> home) {
   /** The small model that ships with the project, where it is there. */
   Optional<Path> demoModel() {
     return home.map(root -> root.resolve("demo").resolve("model"))
-        .filter(model -> Files.isRegularFile(model.resolve("config.json")));
+        .filter(model -> Files.isRegularFile(model.resolve("config.json")))
+        .filter(Installation::hasWeights);
+  }
+
+  private static boolean hasWeights(Path model) {
+    return Files.isRegularFile(model.resolve("model.safetensors"))
+        || Files.isRegularFile(model.resolve("model.safetensors.index.json"));
+  }
+
+  /** The reference vectors that ship with the project, where they are there. */
+  Optional<Path> referenceVectors() {
+    return home.map(root -> root.resolve("conformance"))
+        .filter(vectors -> Files.isRegularFile(vectors.resolve("chat.json")));
   }
 
   /** The list of pictures and questions that ships with the project, where it is there. */
