@@ -2,6 +2,7 @@ package org.tessera.api;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.Assumptions;
@@ -89,5 +90,29 @@ class ChatConformanceTest {
           .as(cases.get(i).name())
           .isEqualTo(cases.get(i).ids("greedy"));
     }
+  }
+
+  /**
+   * The file holds the texts of two conversations in one call and not the conversations: these two,
+   * of 12 tokens each, are the ones of all pictures and questions of the vectors that give them.
+   */
+  @Test
+  void twoConversationsInOneCallWithTheBeamPreset() {
+    List<String> texts = new ArrayList<>();
+    ReferenceVectors.json("chat_batched.json")
+        .get("batched_beam")
+        .forEach(text -> texts.add(text.asString()));
+    List<ChatResponse> responses =
+        tessera.chat(
+            List.of(batched("small.png", "How many?"), batched("odd.png", "What is in it?")));
+
+    assertThat(responses).extracting(ChatResponse::text).isEqualTo(texts);
+  }
+
+  private static ChatRequest batched(String image, String question) {
+    Image picture = Image.of(ReferenceVectors.path("images").resolve(image));
+    return ChatRequest.of(Message.user(question, picture))
+        .with(GenerationOptions.beamSearch().withMaxNewTokens(12))
+        .with(InputOptions.defaults().withApplyExif(false));
   }
 }
