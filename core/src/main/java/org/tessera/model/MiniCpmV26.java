@@ -11,9 +11,6 @@ public final class MiniCpmV26 implements Architecture {
   private static final String VERSION = "2.6";
   private static final String MODEL_TYPE = "minicpmv";
 
-  /** Width of the resampler's heads, which the embedding width must be a multiple of. */
-  private static final int RESAMPLER_HEAD_WIDTH = 128;
-
   @Override
   public String name() {
     return "MiniCPMV";
@@ -31,10 +28,11 @@ public final class MiniCpmV26 implements Architecture {
       throw new CheckpointException(
           "config.json: version is %s, expected %s".formatted(version, VERSION));
     }
-    if (model.hiddenSize() % RESAMPLER_HEAD_WIDTH != 0) {
+    if (!Resampler.isPossibleWidth(model.hiddenSize())) {
       throw new CheckpointException(
-          "config.json: hidden_size is %d, expected a multiple of %d for the resampler's heads"
-              .formatted(model.hiddenSize(), RESAMPLER_HEAD_WIDTH));
+          ("config.json: hidden_size is %d, which the resampler's heads (one for each 128) and"
+                  + " positions (four parts) do not divide evenly")
+              .formatted(model.hiddenSize()));
     }
   }
 

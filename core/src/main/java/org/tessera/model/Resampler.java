@@ -20,8 +20,8 @@ import org.tessera.weights.Weights;
 final class Resampler {
   private static final float EPS = 1e-6f;
 
-  /** Width of one attention head: the original divides the embedding width by 128. */
-  private static final int HEAD_WIDTH = 128;
+  /** The original has as many heads as this goes into the embedding width. */
+  private static final int NOMINAL_HEAD_WIDTH = 128;
 
   private static final double POSITION_BASE = 10_000;
 
@@ -51,7 +51,8 @@ final class Resampler {
     this.ops = rank.ops();
     this.width = config.hiddenSize();
     this.queryCount = config.queryNum();
-    this.heads = new Heads(width / HEAD_WIDTH, width / HEAD_WIDTH, HEAD_WIDTH);
+    int headCount = width / NOMINAL_HEAD_WIDTH;
+    this.heads = new Heads(headCount, headCount, width / headCount);
     kvProj = weights.at("kv_proj").matrix("weight", width, config.visionConfig().hiddenSize());
     lnKvWeight = weights.at("ln_kv").vector("weight", width);
     lnKvBias = weights.at("ln_kv").vector("bias", width);
@@ -84,6 +85,13 @@ final class Resampler {
     }
   }
 
+  /** Whether the heads and the sine-cosine table divide an embedding width evenly. */
+  static boolean isPossibleWidth(int width) {
+    return width >= NOMINAL_HEAD_WIDTH
+        && width % (width / NOMINAL_HEAD_WIDTH) == 0
+        && width % 4 == 0;
+  }
+
   /**
    * @param patches [patches of all grids, vision hidden_size], the tower's output
    * @param segments the patches of each grid
@@ -111,7 +119,7 @@ final class Resampler {
           querySegments(grids.size(), workspace),
           segments,
           heads,
-          (float) (1 / Math.sqrt(HEAD_WIDTH)),
+          (float) (1 / Math.sqrt(heads.width())),
           attended);
       Tensor y = workspace.allocate(out.rows(), width);
       ops.linear(attended, outProj, outProjBias, Activation.NONE, y);
