@@ -82,6 +82,7 @@ class ModelConformanceTest {
         assertClose(features, expected.get(whole));
       } else {
         String head = chat.name() + ".vision_hidden_states_rows0_3";
+        Assumptions.assumeTrue(expected.has(head), head + " is not among the vectors");
         assertClose(firstRows(features, slices.size(), expected.shape(head)), expected.get(head));
       }
     }
@@ -117,9 +118,11 @@ class ModelConformanceTest {
       Tensor hidden = workspace.allocate(ids.length, config.model().hiddenSize());
       model.embed(workspace.upload(ids), hidden);
       splice(chat, hidden, workspace);
-      float[] head = expected.get(chat.name() + ".embeds_head");
-      int headRows = head.length / hidden.columns();
-      assertClose(device.download(hidden.rows(0, headRows)), head);
+      if (expected.has(chat.name() + ".embeds_head")) {
+        float[] head = expected.get(chat.name() + ".embeds_head");
+        int headRows = head.length / hidden.columns();
+        assertClose(device.download(hidden.rows(0, headRows)), head);
+      }
 
       List<float[]> lastRows = new ArrayList<>();
       lastRows.add(device.download(hidden.rows(ids.length - 1, ids.length)));
@@ -128,8 +131,10 @@ class ModelConformanceTest {
         model.llm().forwardLayer(i, hidden, batch, cache, workspace);
         lastRows.add(device.download(hidden.rows(ids.length - 1, ids.length)));
       }
-      assertHiddenStates(chat, lastRows);
-
+      if (expected.has(chat.name() + ".hidden_last")) {
+        assertHiddenStates(chat, lastRows);
+      }
+      Assumptions.assumeTrue(expected.has(chat.name() + ".logits_last"), "no logits_last");
       Tensor logits = workspace.allocate(DType.F32, 1, config.model().vocabSize());
       model.logits(hidden.rows(ids.length - 1, ids.length), logits, workspace);
       assertClose(device.download(logits), expected.get(chat.name() + ".logits_last"));
