@@ -23,7 +23,7 @@ class Muon:
     """Updates matrices with a root mean square of 0.2 times the learning rate, as AdamW's updates have.
 
     Each parameter comes with the number of matrices that it stacks by rows. They are orthogonalised apart: in a fused
-    query, key and value projection the value's larger gradient would leave the other two almost no update.
+    query, key and value projection a larger gradient of one could leave the others little update (not measured).
     """
 
     def __init__(self, parameters: list[tuple[Parameter, int]], momentum: float = 0.95, weight_decay: float = 0.05):
