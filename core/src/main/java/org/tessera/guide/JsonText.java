@@ -77,8 +77,7 @@ final class JsonText {
   }
 
   static Expression object(List<Member> members) {
-    return sequence(
-        literal("{"), BLANKS, new Members(members, COMMA), BLANKS, literal("}"));
+    return sequence(literal("{"), BLANKS, new Members(members, COMMA), BLANKS, literal("}"));
   }
 
   static Expression array(Member... items) {
@@ -105,8 +104,7 @@ final class JsonText {
       at.ends = true;
     }
     Expression rest =
-        new Call(
-            new Rule(new Repeat(escaped(CodePoints.ALL), 0, Expression.UNBOUNDED)));
+        new Call(new Rule(new Repeat(escaped(CodePoints.ALL), 0, Expression.UNBOUNDED)));
     return string(root.others(rest));
   }
 
@@ -172,8 +170,7 @@ final class JsonText {
 
   private static Expression blanks() {
     return optional(
-        anyOf(
-            literal(" "), sequence(literal("\n"), new Repeat(chars(" \t"), 0, MAX_INDENT))));
+        anyOf(literal(" "), sequence(literal("\n"), new Repeat(chars(" \t"), 0, MAX_INDENT))));
   }
 
   private static Expression number() {
@@ -182,8 +179,7 @@ final class JsonText {
         optional(literal("-")),
         anyOf(
             literal("0"),
-            sequence(
-                new Chars(CodePoints.range('1', '9')), new Repeat(digit, 0, MAX_DIGITS - 1))),
+            sequence(new Chars(CodePoints.range('1', '9')), new Repeat(digit, 0, MAX_DIGITS - 1))),
         optional(sequence(literal("."), new Repeat(digit, 1, MAX_DIGITS))),
         optional(sequence(chars("eE"), optional(chars("+-")), new Repeat(digit, 1, 3))));
   }

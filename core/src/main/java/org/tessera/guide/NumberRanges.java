@@ -76,8 +76,7 @@ final class NumberRanges {
       }
       return new AnyOf(options);
     }
-    options.add(
-        sequence(literal(Long.toString(low)), lowIncluded ? FRACTION : NONZERO_FRACTION));
+    options.add(sequence(literal(Long.toString(low)), lowIncluded ? FRACTION : NONZERO_FRACTION));
     if (high - low > 1) {
       options.add(sequence(digits(low + 1, high - 1), FRACTION));
     }
@@ -106,8 +105,7 @@ final class NumberRanges {
       return Expression.EMPTY;
     }
     if (low.charAt(0) == high.charAt(0)) {
-      return sequence(
-          literal(low.substring(0, 1)), between(low.substring(1), high.substring(1)));
+      return sequence(literal(low.substring(0, 1)), between(low.substring(1), high.substring(1)));
     }
     char first = low.charAt(0);
     char last = high.charAt(0);
