@@ -107,8 +107,9 @@ final class ProgramCompiler {
     int copies = repeat.min();
     if (repeat.max() == Expression.UNBOUNDED) {
       int loop = add(Program.BRANCH, next, next);
-      out[loop] = compile(repeat.body(), loop);
-      start = copies == 0 ? loop : out[loop];
+      int body = compile(repeat.body(), loop);
+      out[loop] = body; // only now, as compiling may have replaced the array
+      start = copies == 0 ? loop : body;
       copies--;
     } else {
       for (int i = repeat.min(); i < repeat.max(); i++) {
