@@ -23,6 +23,8 @@ import org.tessera.prompt.ImageSpan;
 import org.tessera.prompt.Prompt;
 import org.tessera.prompt.PromptBuilder;
 import org.tessera.text.Tokenizer;
+import org.tessera.tools.Tool;
+import org.tessera.tools.ToolPrompt;
 
 /** Turns requests into what the engine runs. Immutable, for any number of threads. */
 final class Preparation {
@@ -50,8 +52,9 @@ final class Preparation {
     long start = System.nanoTime();
     InputOptions input = request.input();
     Optional<Guide> guide = guide(request);
+    List<Message> messages = ToolPrompt.apply(request.messages(), request.tools());
     List<Image> images =
-        request.messages().stream()
+        messages.stream()
             .flatMap(message -> message.content().stream())
             .filter(Part.Picture.class::isInstance)
             .map(part -> ((Part.Picture) part).image())
@@ -61,8 +64,7 @@ final class Preparation {
     List<Picture> pictures = images.parallelStream().map(image -> process(image, input)).toList();
     List<Optional<Grid>> grids =
         pictures.stream().map(picture -> picture.processed().plan().grid()).toList();
-    Prompt prompt =
-        promptBuilder.build(request.messages(), grids, input, /* addGenerationPrompt= */ true);
+    Prompt prompt = promptBuilder.build(messages, grids, input, /* addGenerationPrompt= */ true);
     EngineRequest engineRequest = engineRequest(request, prompt, pictures, guide);
     return new Prepared(prompt, engineRequest, (System.nanoTime() - start) / 1e6);
   }
@@ -78,7 +80,15 @@ final class Preparation {
 
   /** Before any picture is decoded: a format that is refused costs no more. */
   private Optional<Guide> guide(ChatRequest request) {
-    Optional<Guide> guide = guides.of(request.format());
+    List<Tool> demanded = request.tools().demanded();
+    if (!demanded.isEmpty() && !(request.format() instanceof ResponseFormat.Text)) {
+      throw new InvalidRequestException(
+          "tool_choice demands a call, which the response format rules out: give one of them");
+    }
+    Optional<Guide> guide =
+        demanded.isEmpty()
+            ? guides.of(request.format())
+            : Optional.of(guides.of(demanded, request.tools().choice()));
     if (guide.isPresent() && request.input().compatOriginal()) {
       throw new InvalidRequestException(
           "the original drops the token '!' from answers, which would break a response format:"

@@ -10,6 +10,9 @@ import org.jspecify.annotations.Nullable;
 import org.tessera.api.ResponseFormat;
 import org.tessera.error.InvalidRequestException;
 import org.tessera.text.Tokenizer;
+import org.tessera.tools.Tool;
+import org.tessera.tools.ToolChoice;
+import org.tessera.tools.ToolPrompt;
 
 /**
  * The guides of one model, the last ones kept: a schema that comes again costs nothing. Safe for
@@ -17,6 +20,9 @@ import org.tessera.text.Tokenizer;
  */
 public final class Guides {
   private static final int MAX_KEPT = 32;
+
+  /** Of one answer that must call functions. */
+  private static final int MAX_CALLS = 16;
 
   /** Of all choices together. */
   private static final int MAX_CHOICE_CHARACTERS = 1 << 16;
@@ -64,6 +70,39 @@ public final class Guides {
       case ResponseFormat.Choice(List<String> options) ->
           Optional.of(guide(format, () -> choice(options)));
     };
+  }
+
+  /**
+   * The guide of calls of some functions: one where the choice is of one, else one or more.
+   *
+   * @param demanded at least one
+   */
+  public Guide of(List<Tool> demanded, ToolChoice choice) {
+    return guide(List.of(demanded, choice), () -> calls(demanded, choice));
+  }
+
+  private static Expression calls(List<Tool> demanded, ToolChoice choice) {
+    Expression call =
+        new Expression.Call(
+            new Expression.Rule(
+                new Expression.AnyOf(demanded.stream().map(Guides::call).toList())));
+    if (choice instanceof ToolChoice.Function) {
+      return call;
+    }
+    Expression more = Expression.sequence(Expression.literal("\n"), call);
+    return Expression.sequence(call, new Expression.Repeat(more, 0, MAX_CALLS - 1));
+  }
+
+  private static Expression call(Tool tool) {
+    Expression arguments =
+        tool.parameters().strip().equals("{}")
+            ? JsonText.OBJECT
+            : SchemaCompiler.compile(tool.parameters());
+    return Expression.sequence(
+        Expression.literal(
+            "%s\n{\"name\": \"%s\", \"arguments\": ".formatted(ToolPrompt.CALL_START, tool.name())),
+        arguments,
+        Expression.literal("}\n" + ToolPrompt.CALL_END));
   }
 
   private static Expression choice(List<String> options) {

@@ -104,6 +104,9 @@ final class NumberRanges {
     if (rest < 0) {
       return Expression.EMPTY;
     }
+    if (low.equals("0".repeat(rest + 1)) && high.equals("9".repeat(rest + 1))) {
+      return new Repeat(DIGIT, rest + 1, rest + 1); // else both branches below would double it
+    }
     if (low.charAt(0) == high.charAt(0)) {
       return sequence(literal(low.substring(0, 1)), between(low.substring(1), high.substring(1)));
     }

@@ -123,14 +123,10 @@ final class SchemaSource {
       path = URLDecoder.decode(pointer.substring(1).replace("+", "%2B"), StandardCharsets.UTF_8);
       node = root.at(JsonPointer.compile(path));
     } catch (IllegalArgumentException e) {
-      throw new InvalidRequestException(
-          "the schema refers to %s, which is no pointer".formatted(StrictJson.printable(pointer)),
-          e);
+      throw refused(pointer, "$ref is no path");
     }
     if (node.isMissingNode()) {
-      throw new InvalidRequestException(
-          "the schema refers to %s, which it does not hold"
-              .formatted(StrictJson.printable(pointer)));
+      throw refused(pointer, "$ref leads to nothing");
     }
     return node;
   }

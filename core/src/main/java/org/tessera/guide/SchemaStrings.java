@@ -7,15 +7,15 @@ import tools.jackson.databind.node.ObjectNode;
 /** Strings of a schema: lengths, patterns and formats, one of the three at a time. */
 final class SchemaStrings {
   private static final String DATE =
-      "[0-9]{4}-(?:(?:0[13578]|1[02])-(?:0[1-9]|[12][0-9]|3[01])"
+      "[12][0-9]{3}-(?:(?:0[13578]|1[02])-(?:0[1-9]|[12][0-9]|3[01])"
           + "|(?:0[469]|11)-(?:0[1-9]|[12][0-9]|30)|02-(?:0[1-9]|1[0-9]|2[0-8]))";
   private static final String HOUR_MINUTE = "(?:[01][0-9]|2[0-3]):[0-5][0-9]";
   private static final String TIME =
-      HOUR_MINUTE + ":[0-5][0-9](?:\\.[0-9]{1,9})?(?:Z|[+-]" + HOUR_MINUTE + ")";
+      HOUR_MINUTE + ":[0-5][0-9](?:\\.[0-9]{1,9})?(?:Z|[+-](?:0[0-9]|1[0-4]):[0-5][0-9])";
   private static final String BYTE = "(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])";
   private static final String LABEL = "[A-Za-z0-9](?:[A-Za-z0-9-]{0,30}[A-Za-z0-9])?";
 
-  /** Subsets where the whole is not regular or not worth it: no 29 February, plain addresses. */
+  /** Subsets where the whole is not regular or not worth it: no 29 February, years from 1000 to 2999, plain addresses. */
   private static final Map<String, String> FORMATS =
       Map.of(
           "date", DATE,
@@ -25,7 +25,7 @@ final class SchemaStrings {
           "ipv4", BYTE + "(?:\\." + BYTE + "){3}",
           "hostname", LABEL + "(?:\\." + LABEL + "){0,4}",
           "email",
-              "[A-Za-z0-9_+-]{1,30}(?:\\.[A-Za-z0-9_+-]{1,20}){0,2}@"
+              "[A-Za-z0-9_+-]{1,30}(?:\\.[A-Za-z0-9_+-]{1,20})?@"
                   + LABEL
                   + "(?:\\."
                   + LABEL
