@@ -15,7 +15,10 @@ final class SchemaStrings {
   private static final String BYTE = "(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])";
   private static final String LABEL = "[A-Za-z0-9](?:[A-Za-z0-9-]{0,30}[A-Za-z0-9])?";
 
-  /** Subsets where the whole is not regular or not worth it: no 29 February, years from 1000 to 2999, plain addresses. */
+  /**
+   * Subsets where the whole is not regular or not worth it: no 29 February, years from 1000 to
+   * 2999, plain addresses.
+   */
   private static final Map<String, String> FORMATS =
       Map.of(
           "date", DATE,

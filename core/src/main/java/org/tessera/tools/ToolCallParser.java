@@ -13,7 +13,7 @@ import tools.jackson.databind.json.JsonMapper;
 /**
  * Separates content from calls while the model's text comes. Text that may become {@code
  * <tool_call>} is held back until that is known; a call is given when it is complete. What stands
- * between the tags but is no call is content, tags included: nothing of the text is lost. For one
+ * between the tags but is no call is content, tags included: nothing of the text is lost, blanks between calls neither. For one
  * thread.
  */
 public final class ToolCallParser {
@@ -143,9 +143,8 @@ public final class ToolCallParser {
     inCall = false;
   }
 
-  /** Blanks between calls, and around them, are no content. */
-  private void content(String text, List<Output> outputs) {
-    if (!text.isEmpty() && !(calls > 0 && text.isBlank())) {
+  private static void content(String text, List<Output> outputs) {
+    if (!text.isEmpty()) {
       outputs.add(new Output.Content(text));
     }
   }
