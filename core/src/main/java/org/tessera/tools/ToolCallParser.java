@@ -13,8 +13,8 @@ import tools.jackson.databind.json.JsonMapper;
 /**
  * Separates content from calls while the model's text comes. Text that may become {@code
  * <tool_call>} is held back until that is known; a call is given when it is complete. What stands
- * between the tags but is no call is content, tags included: nothing of the text is lost, blanks between calls neither. For one
- * thread.
+ * between the tags but is no call is content, tags included: nothing of the text is lost, blanks
+ * between calls neither. For one thread.
  */
 public final class ToolCallParser {
   /** A longer call is content: it bounds what is held back. */

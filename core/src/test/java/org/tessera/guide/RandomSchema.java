@@ -8,8 +8,12 @@ import tools.jackson.databind.node.ObjectNode;
 /** Schemas out of every supported keyword, each of which some finite value meets. */
 final class RandomSchema {
   private static final JsonMapper JSON = new JsonMapper();
-  /** Not email: the validator takes the top-level domains that exist, which a syntax cannot know. */
+
+  /**
+   * Not email: the validator takes the top-level domains that exist, which a syntax cannot know.
+   */
   private static final String[] FORMATS = {"date", "time", "date-time", "uuid", "ipv4"};
+
   private static final String[] PATTERNS = {"^[a-c]{2,5}$", "x", "^\\d+\\s?[\"\\\\]$", "^é|ü{3}"};
   private static final String[] NAMES = {"a", "b", "id", "na\"me", "ü", "tree", "x\\y", "list"};
 
