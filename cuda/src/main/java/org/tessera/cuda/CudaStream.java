@@ -46,15 +46,25 @@ public final class CudaStream implements AutoCloseable {
   /** Issues a copy of the first {@code bytes} of pinned host memory to device memory. */
   public void copyToDevice(MemorySegment host, MemorySegment device, long bytes) {
     check(host, device, bytes);
-    context.makeCurrent();
-    context.driver().copyToDevice(device.address(), host.address(), bytes, handle);
+    copyToDevice(host.address(), device.address(), bytes);
   }
 
   /** Issues a copy of the first {@code bytes} of device memory to pinned host memory. */
   public void copyToHost(MemorySegment device, MemorySegment host, long bytes) {
     check(host, device, bytes);
+    copyToHost(device.address(), host.address(), bytes);
+  }
+
+  /** By addresses, for what must not allocate. */
+  void copyToDevice(long host, long device, long bytes) {
     context.makeCurrent();
-    context.driver().copyToHost(host.address(), device.address(), bytes, handle);
+    context.driver().copyToDevice(device, host, bytes, handle);
+  }
+
+  /** By addresses, for what must not allocate. */
+  void copyToHost(long device, long host, long bytes) {
+    context.makeCurrent();
+    context.driver().copyToHost(host, device, bytes, handle);
   }
 
   /** Issues a copy within device memory; the two must not overlap. */

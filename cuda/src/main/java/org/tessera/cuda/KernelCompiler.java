@@ -46,6 +46,11 @@ public final class KernelCompiler {
     }
   }
 
+  /** BF16 or F16. */
+  public DType activationType() {
+    return activationType;
+  }
+
   /**
    * The cubin of a source.
    *
