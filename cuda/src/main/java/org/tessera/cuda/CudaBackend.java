@@ -115,8 +115,7 @@ public final class CudaBackend implements Backend {
       }
       Driver.MemoryInfo memory = context.memoryInfo();
       devices.add(
-          new DeviceInfo(
-              context.id(), properties.name(), memory.totalBytes(), memory.freeBytes()));
+          new DeviceInfo(context.id(), properties.name(), memory.totalBytes(), memory.freeBytes()));
     } catch (DeviceException e) {
       notes.add("cuda:%d is left out: %s".formatted(ordinal, e.getMessage()));
     }

@@ -46,7 +46,7 @@ sealed interface CudaLibraries {
     } catch (CudaException e) {
       return failed(e);
     } catch (DeviceException e) {
-      return new Missing(e.getMessage(), DRIVER_REMEDY);
+      return new Missing(String.valueOf(e.getMessage()), DRIVER_REMEDY);
     }
   }
 
@@ -74,7 +74,7 @@ sealed interface CudaLibraries {
 
   private static Missing failed(CudaException e) {
     if (!e.errorName().equals(Driver.NO_DEVICE)) {
-      return new Missing(e.getMessage(), DRIVER_REMEDY);
+      return new Missing(String.valueOf(e.getMessage()), DRIVER_REMEDY);
     }
     String visible = System.getenv("CUDA_VISIBLE_DEVICES");
     return visible == null

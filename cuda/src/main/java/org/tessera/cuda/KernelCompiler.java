@@ -105,11 +105,10 @@ public final class KernelCompiler {
     parts.add(source.name());
     parts.add(source.text());
     new TreeMap<>(source.headers())
-        .forEach(
-            (name, text) -> {
-              parts.add(name);
-              parts.add(text);
-            });
+        .forEach((name, text) -> {
+          parts.add(name);
+          parts.add(text);
+        });
     return KernelCache.key(parts);
   }
 }

@@ -173,8 +173,7 @@ public final class Matmul implements AutoCloseable {
             blas.createLayout(type, key.columns, key.n, key.xStride),
             blas.createLayout(blasType(key.outType), key.rows, key.n, key.outStride));
     Product product =
-        new Product(
-            descriptor, layouts, arena.allocate(CublasLt.ALGORITHM_BYTES, Long.BYTES));
+        new Product(descriptor, layouts, arena.allocate(CublasLt.ALGORITHM_BYTES, Long.BYTES));
     long preference = blas.createPreference();
     boolean found;
     try {

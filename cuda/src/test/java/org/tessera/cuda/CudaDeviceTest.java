@@ -56,7 +56,8 @@ class CudaDeviceTest {
   }
 
   private static Tensor host(int rows, int columns, int stride, DType type, float... values) {
-    MemorySegment memory = Arena.ofAuto().allocate((long) rows * stride * type.bytes() + 1).asSlice(1);
+    MemorySegment memory =
+        Arena.ofAuto().allocate((long) rows * stride * type.bytes() + 1).asSlice(1);
     for (int r = 0; r < rows; r++) {
       HostElements.write(
           values, r * columns, memory, (long) r * stride * type.bytes(), type, columns);
@@ -130,8 +131,7 @@ class CudaDeviceTest {
               throw new DeviceException("no kernels");
             });
     Available available = (Available) failing.probe();
-    assertThatThrownBy(() -> failing.open(available.devices().getFirst()))
-        .hasMessage("no kernels");
+    assertThatThrownBy(() -> failing.open(available.devices().getFirst())).hasMessage("no kernels");
     assertThat(fake.live()).isZero();
   }
 
@@ -146,12 +146,12 @@ class CudaDeviceTest {
                 assertThat(e.errorName()).isEqualTo("CUDA_ERROR_OUT_OF_MEMORY");
                 assertThat(e.call()).isEqualTo("cuMemAlloc_v2");
                 assertThat(e)
-                    .hasMessage("cuda:0: 2147483648 bytes of memory are needed, 1073741824 are free");
+                    .hasMessage(
+                        "cuda:0: 2147483648 bytes of memory are needed, 1073741824 are free");
               });
       fake.fail("cuStreamSynchronize", 700);
       assertThatThrownBy(() -> device.stream().synchronize())
-          .isInstanceOfSatisfying(
-              CudaException.class, e -> assertThat(e.isOutOfMemory()).isFalse())
+          .isInstanceOfSatisfying(CudaException.class, e -> assertThat(e.isOutOfMemory()).isFalse())
           .hasMessage(
               "cuStreamSynchronize failed with CUDA_ERROR_ILLEGAL_ADDRESS: an illegal memory access"
                   + " was encountered");
@@ -201,14 +201,11 @@ class CudaDeviceTest {
               "cuGraphDestroy",
               "cuGraphLaunch 71 51");
       fake.clear();
-      assertThatThrownBy(
-              () ->
-                  device
-                      .stream()
-                      .capture(
-                          () -> {
-                            throw new IllegalStateException("inside");
-                          }))
+      assertThatThrownBy(() ->
+              device.stream()
+                  .capture(() -> {
+                    throw new IllegalStateException("inside");
+                  }))
           .hasMessage("inside");
       assertThat(fake.calls())
           .containsExactly("cuStreamBeginCapture_v2 1", "cuStreamEndCapture", "cuGraphDestroy");
@@ -281,10 +278,8 @@ class CudaDeviceTest {
                       bias.memory().address()));
       Tensor odd = region.allocate(DType.BF16, 6, 9);
       Tensor oddX = region.allocate(DType.BF16, 5, 9);
-      assertThatThrownBy(
-              () ->
-                  matmul.multiply(
-                      device.stream(), oddX, odd, null, Matmul.Epilogue.NONE, false, out))
+      assertThatThrownBy(() ->
+              matmul.multiply(device.stream(), oddX, odd, null, Matmul.Epilogue.NONE, false, out))
           .isInstanceOf(DeviceException.class)
           .hasMessageContaining("no algorithm");
     }

@@ -115,7 +115,9 @@ final class FakeCuda {
     for (int kind = 0; kind < 8; kind++) {
       live += Math.abs((long) call(driver, "fake_live", JAVA_LONG, kind));
     }
-    return live + (int) call(nvrtc, "fake_live", JAVA_INT) + (int) call(blas, "fake_live", JAVA_INT);
+    return live
+        + (int) call(nvrtc, "fake_live", JAVA_INT)
+        + (int) call(blas, "fake_live", JAVA_INT);
   }
 
   int compilations() {
