@@ -68,6 +68,18 @@ __device__ __forceinline__ float2 unpack2(u32 v) {
 #endif
 }
 
+/** Products of two pairs, each rounded once. */
+__device__ __forceinline__ u32 multiply2(u32 a, u32 b) {
+  u32 v;
+#ifdef TESSERA_F16
+  asm("mul.rn.f16x2 %0, %1, %2;" : "=r"(v) : "r"(a), "r"(b));
+#else
+  // A sum with -0 is the product itself; sm_80 has no multiplication of bf16.
+  asm("fma.rn.bf16x2 %0, %1, %2, %3;" : "=r"(v) : "r"(a), "r"(b), "r"(0x80008000u));
+#endif
+  return v;
+}
+
 __device__ __forceinline__ Floats8 unpack(uint4 v) {
   const float2 a = unpack2(v.x), b = unpack2(v.y), c = unpack2(v.z), d = unpack2(v.w);
   return {{a.x, a.y, b.x, b.y, c.x, c.y, d.x, d.y}};

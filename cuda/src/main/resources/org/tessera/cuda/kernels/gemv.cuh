@@ -112,6 +112,11 @@ __device__ __forceinline__ void consumers_barrier() {
   asm volatile("bar.sync 1, %0;" ::"n"(GEMV_CONSUMERS) : "memory");
 }
 
+__device__ __forceinline__ float square2(u32 v) {
+  const float2 f = unpack2(v);
+  return f.x * f.x + f.y * f.y;
+}
+
 /** A place in the ring. */
 struct RingPlace {
   int stage = 0;
@@ -132,8 +137,8 @@ __device__ __forceinline__ void produce(GemvShared<HALVES>& shared, const GemvIn
   constexpr int GROUP = GemvShared<HALVES>::GROUP;
   const int lane = threadIdx.x % WARP;
   RingPlace place;
-  int filled = 0;
 #if TESSERA_BULK_COPIES
+  int filled = 0;
   const u64 policy = evict_first_policy();
 #endif
   for (int group = share.first; group < share.end; group += GROUP) {
@@ -236,19 +241,16 @@ struct GemvConsumer {
 #pragma unroll
     for (int p = 0; p < PIECES; p++) {
       const int c = offset(p);
-      const Floats8 weight = unpack(c < width ? *(const uint4*)(in.norm_weight + column + c)
-                                              : make_uint4(0, 0, 0, 0));
+      const uint4 weight = c < width ? *(const uint4*)(in.norm_weight + column + c)
+                                     : make_uint4(0, 0, 0, 0);
 #pragma unroll
       for (int h = 0; h < HALVES; h++) {
-        Floats8 f = unpack(x[p][h]);
-#pragma unroll
-        for (int i = 0; i < VECTOR; i++) {
-          if (count_squares) {
-            squares[h] += f.at[i] * f.at[i];
-          }
-          f.at[i] *= weight.at[i];
+        uint4& v = x[p][h];
+        if (count_squares) {
+          squares[h] += square2(v.x) + square2(v.y) + square2(v.z) + square2(v.w);
         }
-        x[p][h] = pack(f);
+        v = make_uint4(multiply2(v.x, weight.x), multiply2(v.y, weight.y),
+                       multiply2(v.z, weight.z), multiply2(v.w, weight.w));
       }
     }
   }
