@@ -1,4 +1,11 @@
 // Rotary position embedding, half-split, and with it the write into the paged cache.
+//
+// Shapes: in_out [rows, heads * head_width]; qkv [rows, (query_heads + 2 kv_heads) * head_width],
+// queries, keys, values in this order; positions, slots I32 [rows]; inverse_frequencies fp32
+// [head_width / 2]; strides in elements. Rows with a negative position are not turned; rows with a
+// negative slot leave the cache alone.
+// Launch: any grid (a thread takes a pair of elements at a time), block 256, no dynamic shared
+// memory. Any alignment.
 #include "element.cuh"
 
 /** Turns elements j and j + width/2 of one head. */
@@ -12,6 +19,7 @@ __device__ __forceinline__ void rotate(const element* head, element* out, int j,
   out[j + half] = to_element(b * cosine + a * sine);
 }
 
+/** Turns all heads in place. */
 extern "C" __global__ void rope(element* in_out, int in_out_stride, const int* positions,
                                 const float* inverse_frequencies, int rows, int heads,
                                 int head_width) {
@@ -33,6 +41,7 @@ extern "C" __global__ void rope(element* in_out, int in_out_stride, const int* p
   }
 }
 
+/** Queries, turned, into q_out; keys, turned, and values into row slots[i] of the cache. */
 extern "C" __global__ void rope_write_kv(const element* qkv, int qkv_stride, const int* positions,
                                          const int* slots, const float* inverse_frequencies,
                                          int rows, int query_heads, int kv_heads, int head_width,
