@@ -32,7 +32,7 @@ __device__ __forceinline__ void linear(const GemvInput& in, int rows, const elem
   run_gemv<HALVES, NORM, TILE>(
       in, (rows + TILE - 1) / TILE,
       [=](int tile, int row) { return min(tile * TILE + row, rows - 1); },
-      [=](int tile, int x_row, int i, auto sum) {
+      [=](int tile, int x_row, int i, const TileSums<HALVES, NORM>& sum) {
         const int row = tile * TILE + i;
         if (row < rows) {
           const float y = sum(i) + (bias == nullptr ? 0.0f : to_float(bias[row]));
@@ -52,7 +52,7 @@ __device__ __forceinline__ void swiglu(const GemvInput& in, int rows, element* o
       [=](int tile, int row) {
         return row / HALF_TILE * rows + min(tile * HALF_TILE + row % HALF_TILE, rows - 1);
       },
-      [=](int tile, int x_row, int i, auto sum) {
+      [=](int tile, int x_row, int i, const TileSums<HALVES, true>& sum) {
         const int row = tile * HALF_TILE + i;
         if (row < rows) {
           row_of(out, x_row, out_stride)[row] = to_element(silu(sum(i)) * sum(HALF_TILE + i));
@@ -89,7 +89,7 @@ __device__ __forceinline__ void qkv(const GemvInput& in, const QkvOutput& to) {
         return tile / head_tiles * to.head_width + row / HALF_TILE * half +
                tile % head_tiles * HALF_TILE + row % HALF_TILE;
       },
-      [=](int tile, int x_row, int i, auto sum) {
+      [=](int tile, int x_row, int i, const TileSums<HALVES, true>& sum) {
         const int head = tile / head_tiles;
         const int j = tile % head_tiles * HALF_TILE + i;
         const int row = head * to.head_width + j;

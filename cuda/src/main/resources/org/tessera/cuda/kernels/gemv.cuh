@@ -396,11 +396,22 @@ struct GemvConsumer {
   }
 };
 
+/** The sums of a row of x and the rows of a tile; NVRTC takes no lambda with an auto parameter. */
+template <int HALVES, bool NORM>
+struct TileSums {
+  const GemvConsumer<HALVES, NORM>& consumer;
+  int number, g, x_row;
+
+  __device__ __forceinline__ float operator()(int tile_row) const {
+    return consumer.result(number, g, x_row, tile_row);
+  }
+};
+
 /**
  * Runs the tiles of this block.
  *
  * @param row_of_tile (tile, row of the tile) to the row of the matrix, clamped into it
- * @param finish (tile, x row, i < RESULTS, sum of a row of the tile): writes a result
+ * @param finish (tile, x row, i < RESULTS, TileSums): writes a result
  */
 template <int HALVES, bool NORM, int RESULTS, typename RowOfTile, typename Finish>
 __device__ __forceinline__ void run_gemv(const GemvInput& in, int tiles, RowOfTile row_of_tile,
@@ -447,9 +458,8 @@ __device__ __forceinline__ void run_gemv(const GemvInput& in, int tiles, RowOfTi
       for (int i = threadIdx.x; i < mine * results; i += GEMV_CONSUMERS) {
         const int g = i / results * CLUSTER + share.rank;
         const int x_row = i % results / RESULTS;
-        finish(group + g, x_row, i % RESULTS, [&](int tile_row) {
-          return consumer.result(number, g, x_row, tile_row);
-        });
+        finish(group + g, x_row, i % RESULTS,
+               TileSums<HALVES, NORM>{consumer, number, g, x_row});
       }
     }
   }
