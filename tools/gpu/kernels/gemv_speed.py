@@ -23,7 +23,7 @@ VARIANTS = (
     ("-DGEMV_CLUSTER=1",),
     ("-DGEMV_CLUSTER=4",),
     ("-DGEMV_GROUP=4",),
-    ("-DGEMV_GROUP=2",),
+    ("-DGEMV_CLUSTER=1", "-DGEMV_GROUP=4"),
 )
 JOBS = [("gemv.cu", variant) for variant in VARIANTS]
 
