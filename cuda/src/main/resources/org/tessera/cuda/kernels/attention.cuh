@@ -15,6 +15,42 @@ __device__ __forceinline__ float exp2_approximate(float v) {
   return y;
 }
 
+/** Reads 16 bytes that no other block of the SM wants. */
+__device__ __forceinline__ uint4 load_streaming(const void* address) {
+  uint4 v;
+  asm volatile("ld.global.L1::no_allocate.v4.u32 {%0, %1, %2, %3}, [%4];"
+               : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w)
+               : "l"(address)
+               : "memory");
+  return v;
+}
+
+/** Reads past L1, for what other blocks of the same launch wrote. */
+__device__ __forceinline__ float4 load_shared_by_blocks(const float4* address) {
+  float4 v;
+  asm volatile("ld.global.cg.v4.f32 {%0, %1, %2, %3}, [%4];"
+               : "=f"(v.x), "=f"(v.y), "=f"(v.z), "=f"(v.w)
+               : "l"(address)
+               : "memory");
+  return v;
+}
+
+__device__ __forceinline__ float2 load_shared_by_blocks(const float2* address) {
+  float2 v;
+  asm volatile("ld.global.cg.v2.f32 {%0, %1}, [%2];"
+               : "=f"(v.x), "=f"(v.y)
+               : "l"(address)
+               : "memory");
+  return v;
+}
+
+/** Transposes the 8x8 tile of which a lane holds row lane / 4, columns 2 (lane % 4) and the next. */
+__device__ __forceinline__ u32 transpose_tile(u32 v) {
+  u32 y;
+  asm volatile("movmatrix.sync.aligned.m8n8.trans.b16 %0, %1;" : "=r"(y) : "r"(v));
+  return y;
+}
+
 /** Maximum over the 8 lanes with the same lane % 4. */
 __device__ __forceinline__ float max_over_groups(float v) {
   v = fmaxf(v, __shfl_xor_sync(FULL_WARP, v, 4));
