@@ -107,7 +107,8 @@ struct Decode {
     seen = segment < 0 ? 0 : max(in.positions[row] + 1, 0);
     table = row_of(in.block_tables, max(segment, 0), in.tables_stride);
     const int units = (seen + UNIT - 1) / UNIT;
-    const int per_split = max((units + gridDim.x - 1) / (int)gridDim.x, in.min_keys / UNIT);
+    const int most_splits = gridDim.x;
+    const int per_split = max((units + most_splits - 1) / most_splits, in.min_keys / UNIT);
     splits = (units + per_split - 1) / per_split;
     first_unit = split * per_split;
     end_unit = min(first_unit + per_split, units);
