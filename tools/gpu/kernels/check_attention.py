@@ -229,7 +229,7 @@ def paged_expected(q, cache, counts, positions, scale):
 def decode_args(q, cache, starts, segments, positions, group, scale, min_keys, scratch, out):
     return [
         q, q.stride(0), cache.keys, cache.keys.stride(0), cache.values, cache.values.stride(0),
-        cache.block_rows, cache.tables, cache.tables.stride(0), starts, segments, positions, group,
+        cache.block_rows.bit_length() - 1, cache.tables, cache.tables.stride(0), starts, segments, positions, group,
         scale, min_keys, *scratch, out, out.stride(0),
     ]  # fmt: skip
 
@@ -256,7 +256,7 @@ def check_decode():
     for width, group, kv_heads in [(128, 7, 4), (128, 2, 1), (128, 14, 2), (64, 7, 2), (64, 16, 1), (64, 1, 3)]:  # fmt: skip
         for case, (counts, contexts) in enumerate(cases):
             for splits, min_keys in [(1, 64), (5, 64), (32, 64), (64, 16)]:
-                block_rows = [16, 32, 64, 48][case % 4]
+                block_rows = [16, 32, 64, 256][case % 4]
                 heads = group * kv_heads
                 cache = Cache(contexts, kv_heads, width, block_rows)
                 rows = sum(counts)

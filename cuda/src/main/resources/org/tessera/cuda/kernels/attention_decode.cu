@@ -14,7 +14,7 @@
 //   counters   rows * key/value heads u32, zero before the first launch; each launch leaves zeros
 //   alignment  q, keys, values: 16 bytes, their strides multiples of 8 elements; out: 4 bytes,
 //              stride even
-//   block_rows a multiple of 16
+//   block_shift  a block of the cache has 1 << block_shift rows, at least 16
 // With programmatic dependent launch, query_starts, positions and block_tables are read before the
 // wait. They must be complete when the previous kernel passes its own wait, and that kernel may
 // let this one start only after that.
@@ -44,7 +44,7 @@ struct DecodeArguments {
   int keys_stride;
   const element* values;
   int values_stride;
-  int block_rows;
+  int block_shift;
   const int* block_tables;
   int tables_stride;
   const int* query_starts;
@@ -82,7 +82,7 @@ struct Decode {
   int warp, group_lane, pair;
   int row, kv_head, split, splits;
   int seen, first_unit, end_unit;
-  const int* table;
+  ShiftedKeys paged;
 
   uint4 k[2][KEY_LOADS];
   uint4 v[4][VALUE_LOADS];
@@ -105,7 +105,7 @@ struct Decode {
                             ? row
                             : segment_of(in.query_starts, in.segments, row);
     seen = segment < 0 ? 0 : max(in.positions[row] + 1, 0);
-    table = row_of(in.block_tables, max(segment, 0), in.tables_stride);
+    paged = {row_of(in.block_tables, max(segment, 0), in.tables_stride), in.block_shift};
     const int units = (seen + UNIT - 1) / UNIT;
     const int most_splits = gridDim.x;
     const int per_split = max((units + most_splits - 1) / most_splits, in.min_keys / UNIT);
@@ -116,8 +116,7 @@ struct Decode {
 
   /** Row of the cache at which a unit begins. */
   __device__ __forceinline__ int unit_row(int unit) const {
-    const int key = unit * UNIT;
-    return table[key / in.block_rows] * in.block_rows + key % in.block_rows;
+    return paged.row(unit * UNIT);
   }
 
   /** The last key seen stands for those after it, whose memory may hold anything. */
@@ -463,7 +462,7 @@ __device__ __forceinline__ void decode(const DecodeArguments& arguments) {
 
 /**
  * @param q [rows, query heads * WIDTH], rotated
- * @param keys [blocks * block_rows, key/value heads * WIDTH], with the new rows' own
+ * @param keys [blocks << block_shift, key/value heads * WIDTH], with the new rows' own
  * @param values like keys
  * @param block_tables [segments, tables_stride] numbers of blocks
  * @param query_starts [segments + 1] first row of each sequence; null: row i is sequence i
@@ -474,12 +473,12 @@ __device__ __forceinline__ void decode(const DecodeArguments& arguments) {
 #define ATTENTION_DECODE(NAME, WIDTH, TILES)                                                     \
   extern "C" __global__ void __launch_bounds__(THREADS) NAME(                                    \
       const element* q, int q_stride, const element* keys, int keys_stride,                      \
-      const element* values, int values_stride, int block_rows, const int* block_tables,         \
+      const element* values, int values_stride, int block_shift, const int* block_tables,        \
       int tables_stride, const int* query_starts, int segments, const int* positions, int group, \
       float scale, int min_keys, float* workspace, u32* counters, element* out,                  \
       int out_stride) {                                                                          \
     const DecodeArguments arguments = {                                                          \
-        q,            q_stride, keys,      keys_stride, values, values_stride, block_rows,       \
+        q,            q_stride, keys,      keys_stride, values, values_stride, block_shift,      \
         block_tables, tables_stride,       query_starts, segments, positions, group,             \
         scale,        min_keys, workspace, counters,    out,    out_stride};                     \
     decode<WIDTH, TILES>(arguments);                                                             \

@@ -58,7 +58,6 @@ struct Prefill {
   /** Of rows lane / 4 and that + 8; totals of this lane's keys only. */
   float tops[ROW_TILES][2];
   float totals[ROW_TILES][2];
-  int seen[ROW_TILES][2];
   u32 held[HELD][ROW_TILES][4];
 
   __device__ __forceinline__ Prefill(const HeadViews& views, int first, int count)
@@ -111,23 +110,38 @@ struct Prefill {
     }
   }
 
-  /** Keys and values of a tile; those from `end` on are zeros. */
+  /**
+   * A piece of 16 bytes of every `ROWS_APART`-th key and value of a tile, from `row` on; those from
+   * `end` on are zeros.
+   */
+  template <int ROWS_APART, typename Keys>
+  __device__ __forceinline__ void load_column(Keys keys, int tile, int end, int row, int column) {
+    element* target = k + tile % 2 * TILE + row * STRIDE + column;
+    // In bytes, so that an address is one multiplication and addition.
+    const char* k_column = (const char*)(in.k + column);
+    const char* v_column = (const char*)(in.v + column);
+    const int k_bytes = in.k_stride * 2;
+    const int v_bytes = in.v_stride * 2;
+    // More at a time would cost registers that the products need.
+#pragma unroll 4
+    for (int i = 0; i < KEYS; i += ROWS_APART) {
+      const int key = tile * KEYS + row + i;
+      const long long source = keys.row(min(key, end - 1));
+      copy_async(target + i * STRIDE, k_column + source * k_bytes, key < end);
+      copy_async(target + i * STRIDE + 2 * TILE, v_column + source * v_bytes, key < end);
+    }
+  }
+
   template <typename Keys>
   __device__ __forceinline__ void load_tile(Keys keys, int tile, int end) {
-    element* k_tile = k + tile % 2 * TILE;
-    element* v_tile = v + tile % 2 * TILE;
+    constexpr int LANES = PIECES / 8 * 8;
+    load_column<THREADS / LANES>(keys, tile, end, threadIdx.x / LANES,
+                                 threadIdx.x % LANES * VECTOR);
+    // The pieces beyond a multiple of eight.
 #pragma unroll
-    for (int j = 0; j < KEYS * PIECES; j += THREADS) {
-      const int i = j + threadIdx.x;
-      if (KEYS * PIECES % THREADS == 0 || i < KEYS * PIECES) {
-        const int row = i / PIECES;
-        const int column = i % PIECES * VECTOR;
-        const int key = tile * KEYS + row;
-        const int source = keys.row(min(key, end - 1));
-        copy_async(k_tile + row * STRIDE + column, row_of(in.k, source, in.k_stride) + column,
-                   key < end);
-        copy_async(v_tile + row * STRIDE + column, row_of(in.v, source, in.v_stride) + column,
-                   key < end);
+    for (int piece = LANES; piece < PIECES; piece++) {
+      if (threadIdx.x < KEYS) {
+        load_column<KEYS>(keys, tile, end, threadIdx.x, piece * VECTOR);
       }
     }
   }
@@ -191,15 +205,22 @@ struct Prefill {
   }
 
   /** Minus infinity for keys that a row does not see. */
-  __device__ __forceinline__ void mask(int first_key, float scores[ROW_TILES][KEY_TILES][4]) const {
+  template <typename SeenBy>
+  __device__ __forceinline__ void mask(int first_key, SeenBy seen_by,
+                                       float scores[ROW_TILES][KEY_TILES][4]) const {
 #pragma unroll
     for (int r = 0; r < ROW_TILES; r++) {
 #pragma unroll
-      for (int n = 0; n < KEY_TILES; n++) {
+      for (int h = 0; h < 2; h++) {
+        // Asked again for the few tiles that need it, rather than kept in registers.
+        const int end = seen_by(own_row(r, h)) - first_key - lane % 4 * 2;
 #pragma unroll
-        for (int i = 0; i < 4; i++) {
-          if (first_key + n * 8 + lane % 4 * 2 + i % 2 >= seen[r][i / 2]) {
-            scores[r][n][i] = minus_infinity();
+        for (int n = 0; n < KEY_TILES; n++) {
+#pragma unroll
+          for (int i = 0; i < 2; i++) {
+            if (n * 8 + i >= end) {
+              scores[r][n][2 * h + i] = minus_infinity();
+            }
           }
         }
       }
@@ -313,14 +334,15 @@ struct Prefill {
   }
 
   /**
-   * @param seen_by row of the block's tile to the number of keys that it sees; 0 from `rows` on
+   * @param seen_by_row row of the block's tile, below `rows`, to the number of keys that it sees
    */
-  template <typename Keys, typename SeenBy>
-  __device__ __forceinline__ void run(Keys keys, SeenBy seen_by) {
+  template <typename Keys, typename SeenByRow>
+  __device__ __forceinline__ void run(Keys keys, SeenByRow seen_by_row) {
+    auto seen_by = [&](int row) { return row < rows ? seen_by_row(row) : 0; };
     // Every warp looks at all rows: how far the block goes needs no barrier then.
     int most_of_block = 0;
     for (int row = lane; row < ROWS; row += WARP) {
-      most_of_block = max(most_of_block, row < rows ? seen_by(row) : 0);
+      most_of_block = max(most_of_block, seen_by(row));
     }
     int most = 0;
     int least = 0x7fffffff;
@@ -328,10 +350,9 @@ struct Prefill {
     for (int r = 0; r < ROW_TILES; r++) {
 #pragma unroll
       for (int h = 0; h < 2; h++) {
-        const int row = own_row(r, h);
-        seen[r][h] = row < rows ? seen_by(row) : 0;
-        most = max(most, seen[r][h]);
-        least = min(least, seen[r][h]);
+        const int seen = seen_by(own_row(r, h));
+        most = max(most, seen);
+        least = min(least, seen);
       }
     }
 #pragma unroll
@@ -362,7 +383,7 @@ struct Prefill {
         float scores[ROW_TILES][KEY_TILES][4];
         multiply_keys(k + tile % 2 * TILE, scores);
         if ((tile + 1) * KEYS > least) {
-          mask(tile * KEYS, scores);
+          mask(tile * KEYS, seen_by, scores);
         }
         weigh(scores);
         multiply_values(v + tile % 2 * TILE, scores);
