@@ -5,6 +5,7 @@ import math
 import os
 import pathlib
 import sys
+import zlib
 
 import cupy
 import torch
@@ -47,6 +48,9 @@ class Kernels:
 
     def __init__(self, file):
         options = ["--std=c++17", f"-I{KERNELS}"] + (["-DTESSERA_F16"] if F16 else [])
+        # The cache of compiled modules does not look into headers.
+        sources = b"".join(p.read_bytes() for p in sorted(KERNELS.glob("*.cu*")))
+        options.append(f"-DSOURCES={zlib.crc32(sources)}")
         self.module = cupy.RawModule(
             code=(KERNELS / file).read_text(), backend="nvrtc", options=tuple(options)
         )

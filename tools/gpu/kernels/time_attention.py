@@ -13,6 +13,7 @@ from attention_support import (
 
 def microseconds(calls):
     """Time of one call; `calls` work on different memory, so that L2 does not serve them."""
+    torch.cuda.synchronize()
     stream = torch.cuda.Stream()
     with torch.cuda.stream(stream):
         for call in calls:
