@@ -173,6 +173,17 @@ final class Arguments {
     return tables;
   }
 
+  static void argmax(Tensor logits, Tensor ids) {
+    activation("logits", logits, logits.rows(), logits.columns());
+    require(
+        ids.dtype() == DType.I32 && ids.rows() == 1 && ids.columns() == logits.rows(),
+        "ids are %s %d x %d for %d rows of logits",
+        ids.dtype(),
+        ids.rows(),
+        ids.columns(),
+        logits.rows());
+  }
+
   static void rowCopies(int[] from, int[] to, KvLayer cache) {
     cache(cache, cache.keys().columns());
     require(from.length == to.length, "%d rows copied to %d", from.length, to.length);

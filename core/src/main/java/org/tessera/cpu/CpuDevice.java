@@ -132,6 +132,13 @@ final class CpuDevice implements Device {
     return floats;
   }
 
+  @Override
+  public void download(Tensor source, int[] destination) {
+    checkTransfer(destination.length, source);
+    Arguments.require(source.dtype() == DType.I32, "ints from a tensor of %s", source.dtype());
+    MemorySegment.copy(source.memory(), JAVA_INT_UNALIGNED, 0, destination, 0, destination.length);
+  }
+
   private static void checkTransfer(int elements, Tensor tensor) {
     Arguments.require(tensor.isContiguous(), "a strided tensor cannot be transferred");
     Arguments.require(

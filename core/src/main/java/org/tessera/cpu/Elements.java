@@ -36,6 +36,11 @@ final class Elements {
     }
   }
 
+  static void setInt(Tensor tensor, int row, int column, int value) {
+    long at = (row * tensor.rowStride() + column) * DType.I32.bytes();
+    tensor.memory().set(JAVA_INT_UNALIGNED, at, value);
+  }
+
   static int getInt(Tensor tensor, int row, int column) {
     if (tensor.dtype() != DType.I32) {
       throw new IllegalArgumentException(

@@ -305,6 +305,14 @@ public final class ScalarOps implements Ops {
   }
 
   @Override
+  public void argmax(Tensor logits, Tensor ids) {
+    Arguments.argmax(logits, ids);
+    for (int row = 0; row < logits.rows(); row++) {
+      Elements.setInt(ids, 0, row, Argmax.of(logits, row));
+    }
+  }
+
+  @Override
   public void copyKvRows(int[] from, int[] to, KvLayer cache) {
     Arguments.rowCopies(from, to, cache);
     for (int i = 0; i < from.length; i++) {

@@ -51,6 +51,28 @@ public interface Device extends AutoCloseable {
   /** Copies the contiguous {@code source} to the host as floats. */
   float[] download(Tensor source);
 
+  /** Copies the contiguous I32 tensor {@code source} to the host: chosen tokens. */
+  void download(Tensor source, int[] destination);
+
+  /** Whether {@link #replay} is worth arranging work for. */
+  default boolean recordsWork() {
+    return false;
+  }
+
+  /**
+   * Runs {@code work}. A device may record what it issues and from then on issue the record where
+   * the same {@code key} is given. So the work must be the same each time: the same operations in
+   * the same order on the same memory, with nothing uploaded, downloaded or allocated inside.
+   *
+   * @param key compared by {@code equals}; keys of two owners must differ
+   */
+  default void replay(Object key, Runnable work) {
+    work.run();
+  }
+
+  /** Forgets what was recorded under a key, if anything was. */
+  default void forget(Object key) {}
+
   /** Frees everything that was allocated on the device. */
   @Override
   void close();

@@ -12,8 +12,11 @@ import org.tessera.sampling.TokenConstraint;
 
 /** How a generation goes from logits to its next tokens: one sequence sampled, or several beams. */
 sealed interface Decoding {
-  /** What follows when the logits of every sequence, [sequences][vocab_size], are known. */
-  Next advance(float[][] logits);
+  /** Whether the likeliest token of the next step is all that is needed of it. */
+  boolean isGreedy();
+
+  /** What follows from the scores of every sequence: logits unless {@link #isGreedy}. */
+  Next advance(List<Scores> scores);
 
   /** What to report of an answer that must end before it is finished. */
   List<TokenChoice> best();
@@ -58,12 +61,20 @@ sealed interface Decoding {
     }
 
     @Override
-    public Next advance(float[][] logits) {
-      // Log-probabilities take a pass of exponentials over the vocabulary.
+    public boolean isGreedy() {
+      return options.logprobs() == 0 && sampler.takesLikeliest();
+    }
+
+    @Override
+    public Next advance(List<Scores> scores) {
       TokenChoice choice =
-          options.logprobs() > 0
-              ? sampler.choose(logits[0])
-              : new TokenChoice(sampler.next(logits[0]), Double.NaN, List.of());
+          switch (scores.getFirst()) {
+            // Log-probabilities take a pass of exponentials over the vocabulary.
+            case Scores.Logits(float[] logits) when options.logprobs() > 0 ->
+                sampler.choose(logits);
+            case Scores.Logits(float[] logits) -> unweighed(sampler.next(logits));
+            case Scores.Likeliest(int tokenId) -> unweighed(sampler.takeLikeliest(tokenId));
+          };
       boolean terminated = terminators.contains(choice.tokenId());
       boolean full = sampler.generatedTokens() >= options.maxNewTokens();
       return new Next(
@@ -72,6 +83,10 @@ sealed interface Decoding {
           new int[] {choice.tokenId()},
           terminated || full,
           full && !terminated ? FinishReason.LENGTH : FinishReason.STOP);
+    }
+
+    private static TokenChoice unweighed(int tokenId) {
+      return new TokenChoice(tokenId, Double.NaN, List.of());
     }
 
     @Override
@@ -93,7 +108,14 @@ sealed interface Decoding {
     }
 
     @Override
-    public Next advance(float[][] logits) {
+    public boolean isGreedy() {
+      return false;
+    }
+
+    @Override
+    public Next advance(List<Scores> scores) {
+      float[][] logits =
+          scores.stream().map(row -> ((Scores.Logits) row).values()).toArray(float[][]::new);
       return switch (search.advance(logits)) {
         case BeamSearch.Step.Continue(int[] parents, int[] tokenIds) ->
             new Next(List.of(), parents, tokenIds, false, FinishReason.STOP);

@@ -2,6 +2,7 @@ package org.tessera.engine;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.atomic.AtomicLong;
@@ -185,9 +186,11 @@ public final class Engine implements AutoCloseable {
   private void advance(Generation generation) {
     generation.features.release(runner);
     try {
-      float[][] logits =
-          generation.sequences.stream().map(sequence -> sequence.logits).toArray(float[][]::new);
-      Decoding.Next next = generation.decoding.advance(logits);
+      List<Scores> scores =
+          generation.sequences.stream()
+              .map(sequence -> Objects.requireNonNull(sequence.scores))
+              .toList();
+      Decoding.Next next = generation.decoding.advance(scores);
       if (report(generation, next.choices()) && !next.finished()) {
         continueWith(generation, next);
       } else {
@@ -228,7 +231,7 @@ public final class Engine implements AutoCloseable {
     }
     for (int i = 0; i < children.size(); i++) {
       children.get(i).tokens.append(next.tokenIds()[i]);
-      children.get(i).logits = null;
+      children.get(i).scores = null;
     }
     generation.sequences = children;
   }

@@ -54,7 +54,7 @@ public final class Generation {
 
   /** Whether all sequences wait for their next token. */
   boolean isReadyToAdvance() {
-    return sequences.stream().allMatch(sequence -> sequence.logits != null);
+    return sequences.stream().allMatch(sequence -> sequence.scores != null);
   }
 
   /** The first position that some sequence has not computed. */

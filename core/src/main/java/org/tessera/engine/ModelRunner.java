@@ -25,12 +25,8 @@ public interface ModelRunner extends AutoCloseable {
   /** Frees the features of {@code imagesId}, if there are any. */
   void releaseImages(long imagesId);
 
-  /**
-   * One pass of the decoder.
-   *
-   * @return logits [step.logitRows][vocab_size]
-   */
-  float[][] run(StepInput step);
+  /** One pass of the decoder. */
+  StepOutput run(StepInput step);
 
   /** Copies rows of the key/value cache in all layers. */
   void copyKv(RowCopies copies);

@@ -59,7 +59,7 @@ public final class ParallelRunner implements ModelRunner {
   }
 
   @Override
-  public float[][] run(StepInput step) {
+  public StepOutput run(StepInput step) {
     return onAllRanks(rank -> rank.run(step));
   }
 

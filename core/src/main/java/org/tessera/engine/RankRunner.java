@@ -4,6 +4,7 @@ import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.IntStream;
 import org.tessera.device.Device;
 import org.tessera.device.Device.DeviceMemory;
 import org.tessera.device.Workspace;
@@ -19,11 +20,16 @@ import org.tessera.tensor.Tensor;
 
 /** Runs what one device holds of a model: all of it, or one rank's part. */
 public final class RankRunner implements ModelRunner {
+  /** Elements of F32 in 32 bytes. */
+  private static final int LOGITS_ALIGNMENT = 8;
+
   private final VisionLanguageModel model;
   private final Device device;
   private final KvCache cache;
   private final Workspace workspace;
   private final Map<Long, Features> images = new HashMap<>();
+  private final Map<DecodeStep.Size, DecodeStep> decodeSteps = new HashMap<>();
+  private final DeviceMemory recordedRegion;
 
   private record Features(DeviceMemory memory, Tensor rows) {}
 
@@ -39,6 +45,7 @@ public final class RankRunner implements ModelRunner {
         new KvCache(
             device, spec.layerCount(), spec.heads(), options.kvBlocks(), options.kvBlockRows());
     workspace = new Workspace(device);
+    recordedRegion = device.allocateRegion();
   }
 
   @Override
@@ -63,14 +70,86 @@ public final class RankRunner implements ModelRunner {
   }
 
   @Override
-  public float[][] run(StepInput step) {
+  public StepOutput run(StepInput step) {
+    if (device.recordsWork() && step.isDecode() && DecodeStep.takes(step)) {
+      return decode(step);
+    }
     try (var scope = workspace.open()) {
       Tensor hidden = workspace.allocate(step.tokenIds().length, model.spec().hiddenSize());
       model.embed(workspace.upload(step.tokenIds()), hidden);
       step.splices().forEach(splice -> splice(splice, hidden));
       model.forward(hidden, batch(step), cache, workspace);
-      return logits(step.logitRows(), hidden);
+      int[] wanted = concatenated(step.logitRows(), step.greedyRows());
+      if (wanted.length == 0) {
+        return new StepOutput(new float[0][], new int[0]);
+      }
+      Tensor ends = workspace.allocate(wanted.length, hidden.columns());
+      device.ops().gatherRows(hidden, workspace.upload(wanted), ends);
+      Tensor logits = allocateLogits(workspace::allocate, wanted.length);
+      model.logits(ends, logits, workspace);
+      int first = step.logitRows().length;
+      return new StepOutput(
+          download(logits, IntStream.range(0, first).toArray()),
+          likeliest(logits.rows(first, wanted.length)));
     }
+  }
+
+  /** A step whose work is recorded: its inputs go where the record finds them. */
+  private StepOutput decode(StepInput step) {
+    DecodeStep.Size size = DecodeStep.Size.of(step, cache.rows(), cache.blockRows());
+    DecodeStep recorded =
+        decodeSteps.computeIfAbsent(size, key -> new DecodeStep(this, key, recordedRegion));
+    device.upload(recorded.packed(step), recorded.inputs());
+    device.replay(
+        recorded,
+        () -> {
+          try (var scope = workspace.open()) {
+            Tensor hidden = workspace.allocate(size.rows(), model.spec().hiddenSize());
+            model.embed(recorded.tokenIds(), hidden);
+            model.forward(hidden, recorded.batch(), cache, workspace);
+            model.logits(hidden, recorded.logits(), workspace);
+            device.ops().argmax(recorded.logits(), recorded.likeliest());
+          }
+        });
+    int[] ids = new int[size.rows()];
+    if (step.greedyRows().length > 0) {
+      device.download(recorded.likeliest(), ids);
+    }
+    return new StepOutput(
+        download(recorded.logits(), step.logitRows()),
+        Arrays.stream(step.greedyRows()).map(row -> ids[row]).toArray());
+  }
+
+  private float[][] download(Tensor logits, int[] rows) {
+    return Arrays.stream(rows)
+        .mapToObj(row -> device.download(logits.rows(row, row + 1)))
+        .toArray(float[][]::new);
+  }
+
+  private int[] likeliest(Tensor logits) {
+    int[] ids = new int[logits.rows()];
+    if (ids.length > 0) {
+      Tensor onDevice = workspace.allocate(DType.I32, 1, ids.length);
+      device.ops().argmax(logits, onDevice);
+      device.download(onDevice, ids);
+    }
+    return ids;
+  }
+
+  /** Where logits are allocated: memory of a step, or of a recorded one. */
+  interface Allocator {
+    Tensor allocate(DType dtype, int rows, int columns);
+  }
+
+  /** F32 [rows, vocab_size], every row at the alignment that fast products ask for. */
+  Tensor allocateLogits(Allocator memory, int rows) {
+    int vocabSize = model.spec().vocabSize();
+    int stride = Math.ceilDiv(vocabSize, LOGITS_ALIGNMENT) * LOGITS_ALIGNMENT;
+    return memory.allocate(DType.F32, rows, stride).columns(0, vocabSize);
+  }
+
+  private static int[] concatenated(int[] first, int[] second) {
+    return IntStream.concat(Arrays.stream(first), Arrays.stream(second)).toArray();
   }
 
   @Override
@@ -81,6 +160,8 @@ public final class RankRunner implements ModelRunner {
   @Override
   public void close() {
     List.copyOf(images.keySet()).forEach(this::releaseImages);
+    decodeSteps.values().forEach(device::forget);
+    recordedRegion.close();
     workspace.close();
     cache.close();
   }
@@ -100,18 +181,6 @@ public final class RankRunner implements ModelRunner {
     Arrays.setAll(ids, i -> splice.row() + i);
     Tensor rows = features.rows().rows(splice.featureRow(), splice.featureRow() + splice.count());
     device.ops().scatterRows(rows, workspace.upload(ids), hidden);
-  }
-
-  private float[][] logits(int[] rows, Tensor hidden) {
-    float[][] result = new float[rows.length][];
-    if (rows.length > 0) {
-      Tensor wanted = workspace.allocate(rows.length, hidden.columns());
-      device.ops().gatherRows(hidden, workspace.upload(rows), wanted);
-      Tensor logits = workspace.allocate(DType.F32, rows.length, model.spec().vocabSize());
-      model.logits(wanted, logits, workspace);
-      Arrays.setAll(result, i -> device.download(logits.rows(i, i + 1)));
-    }
-    return result;
   }
 
   private PagedBatch batch(StepInput step) {

@@ -13,8 +13,8 @@ final class Sequence {
   /** Positions whose keys and values are in the cache. */
   int computed;
 
-  /** Logits after the last token, once they are computed. */
-  float @Nullable [] logits;
+  /** What may follow the last token, once it is computed. */
+  @Nullable Scores scores;
 
   Sequence(SequenceTokens tokens, KvLease lease, int computed) {
     this.tokens = tokens;
@@ -32,6 +32,6 @@ final class Sequence {
     lease.close();
     lease = pool.lease();
     computed = 0;
-    logits = null;
+    scores = null;
   }
 }

@@ -36,14 +36,18 @@ final class Step {
     return chunks.isEmpty();
   }
 
-  /** Computes all chunks and leaves logits with the sequences whose last chunk this was. */
+  /** Computes all chunks and leaves scores with the sequences whose last chunk this was. */
   void run(ModelRunner runner) {
-    float[][] logits = runner.run(input());
-    int next = 0;
+    StepOutput output = runner.run(input());
+    int nextLogits = 0;
+    int nextGreedy = 0;
     for (Chunk chunk : chunks) {
       chunk.sequence().computed = chunk.to();
       if (chunk.isLast()) {
-        chunk.sequence().logits = logits[next++];
+        chunk.sequence().scores =
+            chunk.generation().decoding.isGreedy()
+                ? new Scores.Likeliest(output.greedyIds()[nextGreedy++])
+                : new Scores.Logits(output.logits()[nextLogits++]);
       }
     }
   }
@@ -58,6 +62,7 @@ final class Step {
     int[][] blockTables = new int[chunks.size()][];
     List<Splice> splices = new ArrayList<>();
     List<Integer> logitRows = new ArrayList<>();
+    List<Integer> greedyRows = new ArrayList<>();
     int row = 0;
     for (int i = 0; i < chunks.size(); i++) {
       Chunk chunk = chunks.get(i);
@@ -72,7 +77,7 @@ final class Step {
       contextRows[i] = chunk.to();
       blockTables[i] = sequence.lease.blockTable();
       if (chunk.isLast()) {
-        logitRows.add(row - 1);
+        (chunk.generation().decoding.isGreedy() ? greedyRows : logitRows).add(row - 1);
       }
     }
     return new StepInput(
@@ -83,6 +88,11 @@ final class Step {
         contextRows,
         blockTables,
         splices,
-        logitRows.stream().mapToInt(Integer::intValue).toArray());
+        toArray(logitRows),
+        toArray(greedyRows));
+  }
+
+  private static int[] toArray(List<Integer> rows) {
+    return rows.stream().mapToInt(Integer::intValue).toArray();
   }
 }

@@ -13,6 +13,7 @@ import java.util.List;
  * @param blockTables [sequences][], block numbers of each
  * @param splices where features of pictures take the place of embeddings
  * @param logitRows rows whose logits are wanted
+ * @param greedyRows rows of which the likeliest token is wanted
  */
 @SuppressWarnings("ArrayRecordComponent") // lives for one step and goes to the device as it is
 public record StepInput(
@@ -23,7 +24,17 @@ public record StepInput(
     int[] contextRows,
     int[][] blockTables,
     List<Splice> splices,
-    int[] logitRows) {
+    int[] logitRows,
+    int[] greedyRows) {
+  /**
+   * Whether this is one next token of every sequence and nothing else: the step that recurs for
+   * each token of an answer.
+   */
+  boolean isDecode() {
+    return tokenIds.length == contextRows.length
+        && splices.isEmpty()
+        && logitRows.length + greedyRows.length == tokenIds.length;
+  }
 
   /**
    * Features over embeddings.

@@ -41,6 +41,16 @@ public final class KvCache implements AutoCloseable {
     return 2L * layerCount * heads.keyValueColumns() * dtype.bytes();
   }
 
+  /** Positions in all blocks together. */
+  public int rows() {
+    return layers.getFirst().keys().rows();
+  }
+
+  /** Positions a block. */
+  public int blockRows() {
+    return layers.getFirst().blockRows();
+  }
+
   public KvLayer layer(int index) {
     return layers.get(index);
   }

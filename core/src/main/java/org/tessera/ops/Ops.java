@@ -146,6 +146,22 @@ public interface Ops {
   void pagedAttention(
       Tensor q, KvLayer cache, PagedBatch batch, Heads heads, float scale, Tensor out);
 
+  /**
+   * {@code ids[i]} is the column of the largest logit of row {@code i}, of equal ones the lowest;
+   * {@link #NOT_FINITE} where the row holds a NaN or +infinity, {@link #NO_TOKEN} where all are
+   * -infinity.
+   *
+   * @param logits F32 [n, columns]
+   * @param ids I32 [1, n]
+   */
+  void argmax(Tensor logits, Tensor ids);
+
+  /** What {@link #argmax} gives for logits that cannot be compared. */
+  int NOT_FINITE = -1;
+
+  /** What {@link #argmax} gives where no token is possible. */
+  int NO_TOKEN = -2;
+
   /** Copies whole rows inside the cache, {@code from[i]} to {@code to[i]}: a fork's last block. */
   void copyKvRows(int[] from, int[] to, KvLayer cache);
 }

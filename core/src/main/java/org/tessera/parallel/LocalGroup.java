@@ -109,18 +109,14 @@ public final class LocalGroup {
     @Override
     public void allGatherColumns(Tensor local, Tensor out) {
       List<float[]> all = exchange(rank, device.download(local));
-      float[] wide = new float[out.rows() * out.columns()];
       for (int row = 0; row < out.rows(); row++) {
+        float[] wide = new float[out.columns()];
         for (int part = 0; part < all.size(); part++) {
           System.arraycopy(
-              all.get(part),
-              row * local.columns(),
-              wide,
-              row * out.columns() + part * local.columns(),
-              local.columns());
+              all.get(part), row * local.columns(), wide, part * local.columns(), local.columns());
         }
+        device.upload(wide, out.rows(row, row + 1));
       }
-      device.upload(wide, out);
     }
   }
 }

@@ -9,6 +9,7 @@ import java.util.random.RandomGeneratorFactory;
 import org.jspecify.annotations.Nullable;
 import org.tessera.api.GenerationOptions;
 import org.tessera.error.GenerationException;
+import org.tessera.ops.Ops;
 
 /**
  * Chooses the tokens of one request, one row of logits after the other, and remembers them.
@@ -147,6 +148,38 @@ public final class Sampler {
       probabilities[tokenId(candidates[i])] = (float) (weight(candidates[i]) / mass);
     }
     return probabilities;
+  }
+
+  /**
+   * Whether {@link #next} would return the first of the largest logits whatever they are: nothing
+   * is drawn, penalised or ruled out.
+   */
+  public boolean takesLikeliest() {
+    return options.temperature() == 0
+        && (options.repetitionPenalty() == 1 || generatedTokens == 0)
+        && generatedTokens >= options.minNewTokens()
+        && constraint == null;
+  }
+
+  /**
+   * In place of {@link #next} where {@link #takesLikeliest}: remembers the first of the largest
+   * logits, which somebody else has found.
+   *
+   * @param tokenId or what {@link org.tessera.ops.Ops#argmax} gives where there is none
+   * @throws GenerationException where there is none
+   */
+  public int takeLikeliest(int tokenId) {
+    if (tokenId == Ops.NOT_FINITE) {
+      throw new GenerationException(
+          "the model's logits hold a value that is not finite, so its weights or activations"
+              + " overflowed: check the checkpoint or compute in a wider type");
+    }
+    if (tokenId == Ops.NO_TOKEN) {
+      throw new GenerationException(
+          "no token can be chosen: all %d logits are -infinity".formatted(scores.length));
+    }
+    accept(tokenId);
+    return tokenId;
   }
 
   /** Counts a token that was generated otherwise, such as the start of a continued answer. */

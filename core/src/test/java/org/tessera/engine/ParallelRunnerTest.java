@@ -35,13 +35,13 @@ class ParallelRunnerTest {
         Assertions.assertTimeoutPreemptively(
             Duration.ofSeconds(20),
             () -> {
-              assertThat(runner.run(NOTHING)).isDeepEqualTo(new float[][] {{0 + 1 + 2}});
+              assertThat(runner.run(NOTHING).logits()).isDeepEqualTo(new float[][] {{0 + 1 + 2}});
               fail.set(true);
               assertThatThrownBy(() -> runner.run(NOTHING))
                   .isInstanceOf(DeviceException.class)
                   .hasMessage("an injected failure");
               fail.set(false);
-              assertThat(runner.run(NOTHING)).isDeepEqualTo(new float[][] {{0 + 1 + 2}});
+              assertThat(runner.run(NOTHING).logits()).isDeepEqualTo(new float[][] {{0 + 1 + 2}});
             });
       }
     }
@@ -56,13 +56,14 @@ class ParallelRunnerTest {
           new int[0],
           new int[0][],
           List.of(),
+          new int[0],
           new int[0]);
 
   /** Answers with the sum of all rank numbers; rank 1 fails between two collectives if told to. */
   private record SummingRank(Device device, Collective collective, AtomicBoolean fail)
       implements ModelRunner {
     @Override
-    public float[][] run(StepInput step) {
+    public StepOutput run(StepInput step) {
       try (var region = device.allocateRegion()) {
         Tensor value = region.allocate(DType.F32, 1, 1);
         device.upload(new float[] {collective.rank()}, value);
@@ -72,7 +73,7 @@ class ParallelRunnerTest {
           throw new DeviceException("an injected failure");
         }
         collective.allReduceSum(value);
-        return new float[][] {sum};
+        return new StepOutput(new float[][] {sum}, new int[0]);
       }
     }
 

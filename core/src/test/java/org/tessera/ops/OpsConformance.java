@@ -1,7 +1,10 @@
 package org.tessera.ops;
 
+import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
 
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
 import java.util.List;
 import org.junit.jupiter.api.Test;
@@ -266,6 +269,36 @@ public abstract class OpsConformance extends DeviceConformance {
         x.onDevice, onDevice, w.onDevice(), scratch.onDevice, gateUp.onDevice, out.onDevice);
     scalar.normSiluMul(x.onHost, onHost, w.onHost(), scratch.onHost, gateUp.onHost, out.onHost);
     out.check("normSiluMul " + what, 2 * summedTolerance(), typical * typical / 2);
+  }
+
+  @Test
+  void argmax() {
+    for (int columns : new int[] {1, 13, 207, 4098, 151_666}) {
+      float[] values = new float[7 * columns];
+      for (int i = 0; i < values.length; i++) {
+        values[i] = random.nextInt(1000) - 500; // many are equal
+      }
+      Arrays.fill(values, 4 * columns, 5 * columns, Float.NEGATIVE_INFINITY);
+      values[6 * columns - 1] = Float.NaN;
+      values[6 * columns] = Float.POSITIVE_INFINITY;
+      Tensor onDevice = region.allocate(DType.F32, 7, columns);
+      device.upload(values, onDevice);
+      Ints ids = ints(new int[7]);
+      device.ops().argmax(onDevice, ids.onDevice());
+      scalar.argmax(hostTensor(DType.F32, 7, columns, columns, values), ids.onHost());
+      int[] actual = new int[7];
+      device.download(ids.onDevice(), actual);
+      int[] expected = new int[7];
+      MemorySegment.copy(ids.onHost().memory(), ValueLayout.JAVA_INT, 0, expected, 0, 7);
+      assertThat(actual).as("argmax of %d", columns).isEqualTo(expected);
+      assertThat(actual[4]).isEqualTo(Ops.NO_TOKEN);
+      assertThat(actual[5]).isEqualTo(Ops.NOT_FINITE);
+      assertThat(actual[6]).isEqualTo(Ops.NOT_FINITE);
+      int largest = actual[0];
+      for (int c = 0; c < columns; c++) {
+        assertThat(values[c]).isLessThanOrEqualTo(values[largest]);
+      }
+    }
   }
 
   @Test

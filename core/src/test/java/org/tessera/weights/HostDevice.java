@@ -101,6 +101,11 @@ final class HostDevice implements Device {
   }
 
   @Override
+  public void download(Tensor source, int[] destination) {
+    throw new UnsupportedOperationException("the weights are not downloaded");
+  }
+
+  @Override
   public float[] download(Tensor source) {
     throw new UnsupportedOperationException();
   }

@@ -1,6 +1,10 @@
 package org.tessera.cuda;
 
+import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Map;
+import java.util.Set;
 import org.tessera.cuda.ffm.CublasLt;
 import org.tessera.cuda.ffm.Driver.MemoryInfo;
 import org.tessera.device.Device;
@@ -23,6 +27,8 @@ public final class CudaDevice implements Device {
   private final Staging staging;
   private final WeightUpload weights;
   private final Ops ops;
+  private final Set<Object> seen = new HashSet<>();
+  private final Map<Object, CudaGraph> graphs = new HashMap<>();
   private boolean closed;
 
   /** Makes the operations of a device whose context, stream, compiler and cuBLASLt are there. */
@@ -152,11 +158,44 @@ public final class CudaDevice implements Device {
     return floats;
   }
 
-  /** Copies the contiguous I32 tensor {@code source} to the host, such as sampled tokens. */
+  @Override
   public void download(Tensor source, int[] destination) {
     checkTransfer(destination.length, source);
     requireInts(source);
     staging.download(source.memory().address(), destination);
+  }
+
+  @Override
+  public boolean recordsWork() {
+    return true;
+  }
+
+  /**
+   * {@inheritDoc} The first time the work just runs, so that kernels are loaded, products prepared
+   * and memory is there; the second time it is captured as a graph.
+   */
+  @Override
+  public void replay(Object key, Runnable work) {
+    CudaGraph graph = graphs.get(key);
+    if (graph == null && seen.add(key)) {
+      work.run();
+      return;
+    }
+    if (graph == null) {
+      graph = stream.capture(work);
+      graphs.put(key, graph);
+    }
+    graph.launch(stream);
+  }
+
+  @Override
+  public void forget(Object key) {
+    seen.remove(key);
+    CudaGraph graph = graphs.remove(key);
+    if (graph != null) {
+      stream.synchronize();
+      graph.close();
+    }
   }
 
   private static void requireInts(Tensor tensor) {
