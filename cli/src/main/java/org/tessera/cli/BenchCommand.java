@@ -3,10 +3,11 @@ package org.tessera.cli;
 import java.nio.file.Path;
 import java.time.LocalDate;
 import java.time.ZoneOffset;
+import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
 import java.util.concurrent.Callable;
-import org.tessera.cli.Benchmark.Figures;
+import org.tessera.cli.Benchmark.Work;
 import org.tessera.config.CheckpointConfig;
 import org.tessera.device.Device;
 import org.tessera.device.Devices;
@@ -20,8 +21,6 @@ import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Spec;
-import tools.jackson.databind.json.JsonMapper;
-import tools.jackson.databind.node.ObjectNode;
 
 /** {@code tessera bench}: how fast a model runs here, beside what the memory allows. */
 @Command(
@@ -71,8 +70,45 @@ final class BenchCommand implements Callable<Integer> {
       names = "--tokens",
       paramLabel = "N",
       defaultValue = "64",
-      description = "Tokens decoded in one repetition (default: ${DEFAULT-VALUE}).")
+      description = "Tokens decoded for each answer (default: ${DEFAULT-VALUE}).")
   private int tokens = 64;
+
+  @Option(
+      names = "--context",
+      paramLabel = "N",
+      defaultValue = "16",
+      description = "Positions before the tokens that are decoded (default: ${DEFAULT-VALUE}).")
+  private int context = 16;
+
+  @Option(
+      names = "--batch",
+      paramLabel = "N",
+      split = ",",
+      defaultValue = "1",
+      description = "Answers decoded at a time, each a measurement (default: ${DEFAULT-VALUE}).")
+  private List<Integer> batches = List.of(1);
+
+  @Option(
+      names = "--prefill",
+      paramLabel = "N",
+      split = ",",
+      defaultValue = "512",
+      description = "Positions of prompts whose prefill is timed (default: ${DEFAULT-VALUE}).")
+  private List<Integer> prefillTokens = List.of(512);
+
+  @Option(
+      names = "--slices",
+      paramLabel = "N",
+      defaultValue = "1",
+      description = "Slices of 448 x 448 pixels encoded in one go (default: ${DEFAULT-VALUE}).")
+  private int slices = 1;
+
+  @Option(
+      names = "--warm-up",
+      paramLabel = "SECONDS",
+      defaultValue = "8",
+      description = "Before each measurement (default: ${DEFAULT-VALUE}).")
+  private double warmUpSeconds = 8;
 
   @Option(
       names = "--repetitions",
@@ -97,10 +133,12 @@ final class BenchCommand implements Callable<Integer> {
     if (model.isPresent() && shape.isPresent()) {
       throw new ParameterException(spec.commandLine(), "give --model or --shape, not both");
     }
-    if (tokens < 1 || tokens > 4096 || repetitions < 1 || repetitions > 1000) {
-      throw new ParameterException(
-          spec.commandLine(), "--tokens must be from 1 to 4096 and --repetitions from 1 to 1000");
-    }
+    requireRange("--tokens", List.of(tokens), 4096);
+    requireRange("--context", List.of(context), 1 << 20);
+    requireRange("--batch", batches, 1024);
+    requireRange("--prefill", prefillTokens, 1 << 20);
+    requireRange("--slices", List.of(slices), 1000);
+    requireRange("--repetitions", List.of(repetitions), 1000);
     if (shape.isPresent()) {
       CheckpointConfig config = shape.get().config();
       DType type = dtype.dtype().orElse(config.model().torchDtype().orElse(DType.BF16));
@@ -118,28 +156,30 @@ final class BenchCommand implements Callable<Integer> {
     return 0;
   }
 
+  private void requireRange(String option, List<Integer> values, int most) {
+    for (int value : values) {
+      if (value < 1 || value > most) {
+        throw new ParameterException(
+            spec.commandLine(), "%s must be from 1 to %d".formatted(option, most));
+      }
+    }
+  }
+
   private void run(
       String name, CheckpointConfig config, WeightSource weights, DType type, boolean vision) {
+    Work work =
+        new Work(
+            prefillTokens, context, batches, tokens, slices, warmUpSeconds, repetitions);
     try (Device opened = Devices.probe().open(device);
-        LoadingBar bar = new LoadingBar(output);
-        Benchmark benchmark =
-            new Benchmark(config, weights, type, opened, bar, tokens, repetitions)) {
-      bar.close();
-      Figures bandwidth = benchmark.readBandwidth();
-      Figures decode = benchmark.decode(tokens);
-      Figures prefill = benchmark.prefill();
-      Optional<Figures> slice = vision ? Optional.of(benchmark.vision()) : Optional.empty();
-      Report report =
-          new Report(
-              name,
-              machine(opened, type),
-              bandwidth,
-              decode,
-              benchmark.decodeBytes(type),
-              prefill,
-              benchmark.prefillOperations(),
-              slice);
-      output.out().println(json ? report.toJson() : report.toTable());
+        LoadingBar bar = new LoadingBar(output)) {
+      long loadStart = System.nanoTime();
+      try (Benchmark benchmark = new Benchmark(config, weights, type, opened, bar, work)) {
+        double loadSeconds = (System.nanoTime() - loadStart) / 1e9;
+        bar.close();
+        BenchReport report =
+            BenchReport.measure(name, machine(opened, type), benchmark, work, type, vision);
+        output.out().println(json ? report.toJson(loadSeconds) : report.toTable(loadSeconds));
+      }
     }
   }
 
@@ -151,96 +191,5 @@ final class BenchCommand implements Callable<Integer> {
             type.name().toLowerCase(Locale.ROOT),
             Runtime.version(),
             LocalDate.now(ZoneOffset.UTC));
-  }
-
-  /**
-   * What was measured.
-   *
-   * @param bandwidth bytes a second
-   * @param decode tokens a second
-   * @param decodeBytes bytes of weights that a token reads
-   * @param prefill seconds
-   * @param prefillOperations of one prefill
-   * @param vision seconds a slice
-   */
-  private record Report(
-      String name,
-      String machine,
-      Figures bandwidth,
-      Figures decode,
-      double decodeBytes,
-      Figures prefill,
-      double prefillOperations,
-      Optional<Figures> vision) {
-
-    /** How much of the measured bandwidth decoding uses, in percent. */
-    private double bandwidthPercent(double tokensPerSecond) {
-      return 100 * tokensPerSecond * decodeBytes / bandwidth.highest();
-    }
-
-    private double gigaflops(double seconds) {
-      return prefillOperations / seconds / 1e9;
-    }
-
-    String toTable() {
-      StringBuilder table = new StringBuilder();
-      line(table, "%s on %s", name, machine);
-      line(
-          table,
-          "memory read   %8.1f GB/s     best %.1f",
-          bandwidth.median() / 1e9,
-          bandwidth.highest() / 1e9);
-      line(
-          table,
-          "decode        %8.2f tokens/s best %.2f; %.3f GB of weights a token, %.0f %% of the"
-              + " memory's bandwidth (best %.0f %%)",
-          decode.median(),
-          decode.highest(),
-          decodeBytes / 1e9,
-          bandwidthPercent(decode.median()),
-          bandwidthPercent(decode.highest()));
-      line(
-          table,
-          "prefill %4d  %8.1f GFLOP/s  best %.1f; %.0f ms",
-          Benchmark.PREFILL_TOKENS,
-          gigaflops(prefill.median()),
-          gigaflops(prefill.lowest()),
-          prefill.median() * 1000);
-      vision.ifPresent(figures ->
-          line(
-              table,
-              "vision        %8.1f ms a slice, best %.1f",
-              figures.median() * 1000,
-              figures.lowest() * 1000));
-      return table.toString().stripTrailing();
-    }
-
-    String toJson() {
-      ObjectNode json = JsonMapper.shared().createObjectNode();
-      json.put("model", name);
-      json.put("machine", machine);
-      put(json, "memory_read_gb_per_second", bandwidth.median() / 1e9, bandwidth.highest() / 1e9);
-      put(json, "decode_tokens_per_second", decode.median(), decode.highest());
-      json.put("decode_weight_bytes_per_token", (long) decodeBytes);
-      put(
-          json,
-          "decode_percent_of_memory_read",
-          bandwidthPercent(decode.median()),
-          bandwidthPercent(decode.highest()));
-      json.put("prefill_tokens", Benchmark.PREFILL_TOKENS);
-      put(json, "prefill_gflops", gigaflops(prefill.median()), gigaflops(prefill.lowest()));
-      put(json, "prefill_ms", prefill.median() * 1000, prefill.lowest() * 1000);
-      vision.ifPresent(figures ->
-          put(json, "vision_ms_per_slice", figures.median() * 1000, figures.lowest() * 1000));
-      return json.toString();
-    }
-
-    private static void put(ObjectNode json, String name, double median, double best) {
-      json.putObject(name).put("median", median).put("best", best);
-    }
-
-    private static void line(StringBuilder table, String format, Object... values) {
-      table.append(String.format(Locale.ROOT, format, values)).append(System.lineSeparator());
-    }
   }
 }

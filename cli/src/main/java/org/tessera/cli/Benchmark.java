@@ -7,6 +7,7 @@ import java.util.Set;
 import java.util.SplittableRandom;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.DoubleSupplier;
+import java.util.stream.IntStream;
 import org.tessera.api.GenerationOptions;
 import org.tessera.api.Image;
 import org.tessera.config.CheckpointConfig;
@@ -38,13 +39,30 @@ import org.tessera.weights.Weights;
  * the figure. Every measurement first runs until it has warmed up.
  */
 final class Benchmark implements AutoCloseable {
-  /** Positions of the prompt whose prefill is timed. */
-  static final int PREFILL_TOKENS = 512;
-
-  /** Positions before the tokens whose decoding is timed. */
-  private static final int DECODE_PROMPT_TOKENS = 16;
-
-  private static final long WARM_UP_NANOS = 8_000_000_000L;
+  /**
+   * What is measured.
+   *
+   * @param prefillTokens positions of each prompt whose prefill is timed
+   * @param contextTokens positions before the tokens whose decoding is timed
+   * @param batches how many answers are decoded at a time, each a measurement
+   * @param tokens decoded for each answer
+   * @param slices encoded in one go
+   * @param warmUpSeconds before each measurement
+   */
+  record Work(
+      List<Integer> prefillTokens,
+      int contextTokens,
+      List<Integer> batches,
+      int tokens,
+      int slices,
+      double warmUpSeconds,
+      int repetitions) {
+    private int positions() {
+      int decode = batches.stream().mapToInt(batch -> batch).max().orElse(1);
+      int prefill = prefillTokens.stream().mapToInt(tokens -> tokens).max().orElse(1);
+      return Math.max(prefill + 16, decode * (contextTokens + tokens + 33));
+    }
+  }
 
   private final ModelConfig config;
   private final Device device;
@@ -52,7 +70,7 @@ final class Benchmark implements AutoCloseable {
   private final VisionLanguageModel model;
   private final Engine engine;
   private final SplittableRandom random = new SplittableRandom(1);
-  private final int repetitions;
+  private final Work work;
 
   /** Several figures of one thing. */
   record Figures(List<Double> values) {
@@ -87,18 +105,16 @@ final class Benchmark implements AutoCloseable {
       DType dtype,
       Device device,
       LoadProgress progress,
-      int decodeTokens,
-      int repetitions) {
+      Work work) {
     this.config = checkpoint.model();
     this.device = device;
-    this.repetitions = repetitions;
+    this.work = work;
     Architecture architecture = Architectures.builtIn().find(config.architectures());
     region = device.allocateRegion();
     model =
         architecture.load(
             checkpoint, Weights.root(weights, device, region, dtype, progress), Rank.whole(device));
-    int positions = Math.max(PREFILL_TOKENS, DECODE_PROMPT_TOKENS + decodeTokens) + 1;
-    EngineOptions options = EngineOptions.forTokens(positions);
+    EngineOptions options = EngineOptions.forTokens(work.positions(), device);
     engine = new Engine(new RankRunner(model, device, options), options);
   }
 
@@ -107,20 +123,34 @@ final class Benchmark implements AutoCloseable {
     return repeat(device::measureReadBandwidth);
   }
 
-  /** Tokens a second of one answer, from its first token on. */
-  Figures decode(int tokens) {
+  /**
+   * Tokens a second of {@code batch} answers together, while all of them are being decoded: from
+   * the first token of the last one to start to the end of the first one to end.
+   */
+  Figures decode(int batch) {
     return measure(() -> {
-      GenerationResult result = generate(DECODE_PROMPT_TOKENS, tokens + 1);
-      return tokens / (result.decodeNanos() / 1e9);
+      List<Completion> answers =
+          IntStream.range(0, batch)
+              .mapToObj(_ -> start(work.contextTokens(), work.tokens() + 1))
+              .toList();
+      answers.forEach(answer -> answer.result.join());
+      long from = answers.stream().mapToLong(answer -> answer.nanos.getFirst()).max().orElseThrow();
+      long to = answers.stream().mapToLong(answer -> answer.nanos.getLast()).min().orElseThrow();
+      long tokens =
+          answers.stream()
+              .flatMap(answer -> answer.nanos.stream())
+              .filter(nanos -> nanos > from && nanos <= to)
+              .count();
+      return tokens / ((to - from) / 1e9);
     });
   }
 
-  /** Seconds of the decoder over a prompt of {@link #PREFILL_TOKENS}. */
-  Figures prefill() {
-    return measure(() -> generate(PREFILL_TOKENS, 1).prefillNanos() / 1e9);
+  /** Seconds of the decoder over a prompt. */
+  Figures prefill(int promptTokens) {
+    return measure(() -> start(promptTokens, 1).result.join().prefillNanos() / 1e9);
   }
 
-  /** Seconds of vision tower and resampler for one slice of 448 x 448 pixels. */
+  /** Seconds of vision tower and resampler for slices of 448 x 448 pixels, patches included. */
   Figures vision() {
     int side = 448 / config.patchSize();
     int pixels = side * config.patchSize();
@@ -128,13 +158,14 @@ final class Benchmark implements AutoCloseable {
     random.nextBytes(rgb);
     ProcessedSlice slice =
         new ProcessedSlice(new Image.Rgb("noise", pixels, pixels, rgb), new PatchGrid(side, side));
+    List<ProcessedSlice> slices = Collections.nCopies(work.slices(), slice);
     VisionLanguageModel.Spec spec = model.spec();
     try (DeviceMemory memory = device.allocateRegion();
         Workspace workspace = new Workspace(device)) {
-      Tensor out = memory.allocate(device.activationType(), spec.queryNum(), spec.hiddenSize());
+      Tensor out = memory.allocate(device.activationType(), slices.size() * spec.queryNum(), spec.hiddenSize());
       return measure(() -> {
         long start = System.nanoTime();
-        model.encodeImages(List.of(slice), out, workspace);
+        model.encodeImages(slices, out, workspace);
         device.download(out.rows(0, 1)); // waits for what is still running
         return (System.nanoTime() - start) / 1e9;
       });
@@ -145,14 +176,13 @@ final class Benchmark implements AutoCloseable {
    * Operations of a prefill: two for each weight of the layers at each position and for each weight
    * of the head once, and what attention does over the positions before each one.
    */
-  double prefillOperations() {
-    double positions = PREFILL_TOKENS;
+  double prefillOperations(int positions) {
     double attention =
         4.0
             * config.numAttentionHeads()
             * config.headDim()
             * positions
-            * (positions + 1)
+            * (positions + 1.0)
             / 2
             * config.numHiddenLayers();
     double head = 2.0 * config.hiddenSize() * config.vocabSize();
@@ -174,29 +204,29 @@ final class Benchmark implements AutoCloseable {
     return (attention + mlp) * config.numHiddenLayers();
   }
 
-  private Figures measure(DoubleSupplier work) {
+  private Figures measure(DoubleSupplier timed) {
     long start = System.nanoTime();
-    while (System.nanoTime() - start < WARM_UP_NANOS) {
-      double unused = work.getAsDouble();
+    while (System.nanoTime() - start < work.warmUpSeconds() * 1e9) {
+      double unused = timed.getAsDouble();
     }
-    return repeat(work);
+    return repeat(timed);
   }
 
-  private Figures repeat(DoubleSupplier work) {
+  private Figures repeat(DoubleSupplier timed) {
     List<Double> values = new ArrayList<>();
-    for (int i = 0; i < repetitions; i++) {
-      values.add(work.getAsDouble());
+    for (int i = 0; i < work.repetitions(); i++) {
+      values.add(timed.getAsDouble());
     }
     return new Figures(values);
   }
 
   /** Every prompt is another one, so that none is in the cache already. */
-  private GenerationResult generate(int promptTokens, int newTokens) {
+  private Completion start(int promptTokens, int newTokens) {
     int[] prompt = random.ints(promptTokens, 1, config.vocabSize()).toArray();
     GenerationOptions options = GenerationOptions.greedy().withMaxNewTokens(newTokens);
     Completion completion = new Completion();
     engine.submit(new EngineRequest(prompt, List.of(), options, Set.of()), completion);
-    return completion.result.join();
+    return completion;
   }
 
   @Override
@@ -209,8 +239,12 @@ final class Benchmark implements AutoCloseable {
   private static final class Completion implements GenerationListener {
     private final CompletableFuture<GenerationResult> result = new CompletableFuture<>();
 
+    /** When each token came; read once the result is there. */
+    private final List<Long> nanos = new ArrayList<>();
+
     @Override
     public boolean onToken(TokenChoice choice) {
+      nanos.add(System.nanoTime());
       return true;
     }
 

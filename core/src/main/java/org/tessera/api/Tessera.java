@@ -99,8 +99,10 @@ public final class Tessera implements AutoCloseable {
     Resources resources = new Resources();
     try {
       SafetensorsCheckpoint weights = resources.add(SafetensorsCheckpoint.open(checkpoint));
-      DType dtype = options.dtype().orElseGet(weights::prevailingType);
       List<Device> devices = openDevices(options, resources);
+      Device first = devices.getFirst();
+      DType dtype =
+          options.dtype().orElseGet(() -> first.weightType(weights.prevailingType()));
       LocalGroup group = new LocalGroup(devices.size());
       List<VisionLanguageModel> parts = new ArrayList<>();
       for (int i = 0; i < devices.size(); i++) {
@@ -112,8 +114,7 @@ public final class Tessera implements AutoCloseable {
         parts.add(architecture.load(config, root, rank));
       }
       EngineOptions engineOptions =
-          EngineOptions.forTokens(
-              contextTokens(options, parts.getFirst().spec(), devices.getFirst()));
+          EngineOptions.forTokens(contextTokens(options, parts.getFirst().spec(), first), first);
       Engine engine =
           resources.add(new Engine(runner(parts, devices, group, engineOptions), engineOptions));
       ModelInfo info =

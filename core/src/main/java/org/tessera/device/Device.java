@@ -18,11 +18,29 @@ public interface Device extends AutoCloseable {
   /** Element type of activations and of the KV cache: F32 on the CPU, BF16 or F16 on a GPU. */
   DType activationType();
 
+  /** In which type this device keeps matrices that are stored as {@code stored}. */
+  default DType weightType(DType stored) {
+    return stored;
+  }
+
   /**
    * Reads memory of this device as fast as it can for a moment and returns bytes a second: what the
    * speed of decoding is judged by.
    */
   double measureReadBandwidth();
+
+  /**
+   * Rows of a prompt that this device computes in one go: enough to be busy, and few enough that
+   * answers under way need not wait long for their next token.
+   */
+  default int prefillRows() {
+    return 512;
+  }
+
+  /** Slices of pictures that this device encodes in one go. */
+  default int visionSlices() {
+    return 4;
+  }
 
   /** A new region of memory, freed as a whole when it is closed. Its content starts undefined. */
   DeviceMemory allocateRegion();

@@ -1,5 +1,7 @@
 package org.tessera.engine;
 
+import org.tessera.device.Device;
+
 /**
  * Limits of an engine.
  *
@@ -22,6 +24,16 @@ public record EngineOptions(
   /** With room for {@code tokens} positions in all sequences together. */
   public static EngineOptions forTokens(int tokens) {
     return new EngineOptions(Math.ceilDiv(tokens, KV_BLOCK_ROWS), KV_BLOCK_ROWS, 64, 512, 4);
+  }
+
+  /** With room for {@code tokens} positions, and steps of the size that suits a device. */
+  public static EngineOptions forTokens(int tokens, Device device) {
+    return new EngineOptions(
+        Math.ceilDiv(tokens, KV_BLOCK_ROWS),
+        KV_BLOCK_ROWS,
+        64,
+        device.prefillRows(),
+        device.visionSlices());
   }
 
   /** Positions that fit in the cache. */

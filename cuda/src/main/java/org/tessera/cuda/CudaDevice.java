@@ -19,6 +19,11 @@ import org.tessera.tensor.Tensor;
  * and norm weights are BF16 or F16.
  */
 public final class CudaDevice implements Device {
+  private static final int PREFILL_ROWS = 8192;
+
+  /** Those of four large pictures: their activations stay below a gigabyte. */
+  private static final int VISION_SLICES = 40;
+
   private final CudaContext context;
   private final CudaStream stream;
   private final KernelCompiler compiler;
@@ -110,8 +115,24 @@ public final class CudaDevice implements Device {
   }
 
   @Override
+  public int prefillRows() {
+    return PREFILL_ROWS;
+  }
+
+  @Override
+  public int visionSlices() {
+    return VISION_SLICES;
+  }
+
+  @Override
   public DeviceMemory allocateRegion() {
     return new DeviceRegion(context);
+  }
+
+  /** {@inheritDoc} That of the activations, with which they are multiplied. */
+  @Override
+  public DType weightType(DType stored) {
+    return activationType;
   }
 
   /** {@inheritDoc} The result is in one piece without gaps between rows. */
