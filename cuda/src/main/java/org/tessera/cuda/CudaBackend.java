@@ -28,6 +28,11 @@ public final class CudaBackend implements Backend {
   private final OpsFactory opsFactory;
   private @Nullable CudaLibraries libraries;
 
+  /** With this machine's libraries, activations in BF16 and the cache of this user. */
+  public CudaBackend() {
+    this(LibrarySearch.ofSystem(), KernelCache.ofUser(), DType.BF16, CudaOps::new);
+  }
+
   /**
    * @param search where libraries are looked for
    * @param cache where compiled kernels are kept

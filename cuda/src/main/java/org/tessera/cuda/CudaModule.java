@@ -1,6 +1,7 @@
 package org.tessera.cuda;
 
 import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
 import java.util.HashMap;
 import java.util.Map;
 
@@ -32,6 +33,17 @@ public final class CudaModule implements AutoCloseable {
           long function = context.driver().execution().function(handle, key);
           return new Kernel(context, key, function, arena);
         });
+  }
+
+  /**
+   * The first {@code bytes} of a variable of the module.
+   *
+   * @throws org.tessera.error.DeviceException where the module has none of that name
+   */
+  MemorySegment variable(String name, long bytes) {
+    context.makeCurrent();
+    long address = context.driver().execution().global(handle, name);
+    return MemorySegment.ofAddress(address).reinterpret(bytes);
   }
 
   @Override

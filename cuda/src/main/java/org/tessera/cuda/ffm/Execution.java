@@ -143,6 +143,18 @@ public final class Execution {
     }
   }
 
+  /** The device address of a variable by the name it has in the module. */
+  public long global(long module, String name) {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment pointer = arena.allocate(ADDRESS);
+      MemorySegment bytes = arena.allocate(JAVA_LONG);
+      status.check(
+          api.cuModuleGetGlobal(pointer, bytes, module, arena.allocateFrom(name)),
+          "cuModuleGetGlobal_v2(" + name + ")");
+      return pointer.get(JAVA_LONG, 0);
+    }
+  }
+
   public int functionAttribute(long function, FunctionAttribute attribute) {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment value = arena.allocate(JAVA_INT);

@@ -44,6 +44,9 @@ interface ExecutionApi {
 
   int cuModuleGetFunction(MemorySegment functionHandle, long module, MemorySegment name);
 
+  int cuModuleGetGlobal(
+      MemorySegment devicePointer, MemorySegment sizeBytes, long module, MemorySegment name);
+
   int cuFuncGetAttribute(MemorySegment intValue, int attribute, long function);
 
   int cuFuncSetAttribute(long function, int attribute, int value);

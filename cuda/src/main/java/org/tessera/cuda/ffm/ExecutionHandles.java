@@ -30,6 +30,7 @@ final class ExecutionHandles implements ExecutionApi {
   private final MethodHandle cuModuleLoadData;
   private final MethodHandle cuModuleUnload;
   private final MethodHandle cuModuleGetFunction;
+  private final MethodHandle cuModuleGetGlobal;
   private final MethodHandle cuFuncGetAttribute;
   private final MethodHandle cuFuncSetAttribute;
   private final @Nullable MethodHandle cuFuncGetParamInfo;
@@ -76,6 +77,10 @@ final class ExecutionHandles implements ExecutionApi {
     cuModuleGetFunction =
         library.bind(
             "cuModuleGetFunction", FunctionDescriptor.of(JAVA_INT, ADDRESS, JAVA_LONG, ADDRESS));
+    cuModuleGetGlobal =
+        library.bind(
+            "cuModuleGetGlobal_v2",
+            FunctionDescriptor.of(JAVA_INT, ADDRESS, ADDRESS, JAVA_LONG, ADDRESS));
     cuFuncGetAttribute =
         library.bind(
             "cuFuncGetAttribute", FunctionDescriptor.of(JAVA_INT, ADDRESS, JAVA_INT, JAVA_LONG));
@@ -255,6 +260,16 @@ final class ExecutionHandles implements ExecutionApi {
   public int cuModuleGetFunction(MemorySegment functionHandle, long module, MemorySegment name) {
     try {
       return (int) cuModuleGetFunction.invokeExact(functionHandle, module, name);
+    } catch (Throwable e) {
+      throw Downcall.impossible(e);
+    }
+  }
+
+  @Override
+  public int cuModuleGetGlobal(
+      MemorySegment devicePointer, MemorySegment sizeBytes, long module, MemorySegment name) {
+    try {
+      return (int) cuModuleGetGlobal.invokeExact(devicePointer, sizeBytes, module, name);
     } catch (Throwable e) {
       throw Downcall.impossible(e);
     }

@@ -158,6 +158,7 @@ R cuModuleLoadData(P* m, const void* image) {
 }
 R cuModuleUnload(P m) { CALL(""); live[MODULE]--; return 0; }
 R cuModuleGetFunction(P* f, P m, const char* name) { CALL("%s", name); *f = 0x91; return 0; }
+R cuModuleGetGlobal_v2(P* p, size_t* bytes, P m, const char* name) { CALL("%s", name); *p = 0x92; *bytes = 8; return 0; }
 R cuFuncGetAttribute(int* v, int attribute, P f) { CALL("%d", attribute); *v = 40; return 0; }
 R cuFuncSetAttribute(P f, int attribute, int v) { CALL("%d %d", attribute, v); return 0; }
 R cuFuncGetParamInfo(P f, size_t i, size_t* offset, size_t* size) {
