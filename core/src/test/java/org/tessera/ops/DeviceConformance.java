@@ -67,6 +67,11 @@ public abstract class DeviceConformance {
   @AfterEach
   void close() {
     region.close();
+    closeDevice();
+  }
+
+  /** Closes the device under test, unless later tests use it too. */
+  protected void closeDevice() {
     device.close();
   }
 
@@ -169,13 +174,18 @@ public abstract class DeviceConformance {
   /** A weight matrix twice. */
   protected record Matrices(Matrix onDevice, Matrix onHost) {}
 
-  /** Weights in as many parts as there are row counts, each with rows apart if {@code strided}. */
+  /**
+   * Weights in as many parts as there are row counts, each with rows apart if {@code strided}.
+   *
+   * @param dtype where the device does not take it, one that it does
+   */
   protected final Matrices matrix(DType dtype, int columns, boolean strided, int... partRows) {
+    DType taken = weightTypes().contains(dtype) ? dtype : weightTypes().getFirst();
     List<Tensor> parts = new ArrayList<>();
     for (int rows : partRows) {
-      parts.add(weights(dtype, rows, columns, strided));
+      parts.add(weights(taken, rows, columns, strided));
     }
-    return new Matrices(device.place(parts, dtype, region), Matrix.stacked(parts));
+    return new Matrices(device.place(parts, taken, region), Matrix.stacked(parts));
   }
 
   /** Random weights on the host that begin at an odd address, as in a mapped checkpoint. */
