@@ -101,8 +101,7 @@ public final class Tessera implements AutoCloseable {
       SafetensorsCheckpoint weights = resources.add(SafetensorsCheckpoint.open(checkpoint));
       List<Device> devices = openDevices(options, resources);
       Device first = devices.getFirst();
-      DType dtype =
-          options.dtype().orElseGet(() -> first.weightType(weights.prevailingType()));
+      DType dtype = options.dtype().orElseGet(() -> first.weightType(weights.prevailingType()));
       LocalGroup group = new LocalGroup(devices.size());
       List<VisionLanguageModel> parts = new ArrayList<>();
       for (int i = 0; i < devices.size(); i++) {
