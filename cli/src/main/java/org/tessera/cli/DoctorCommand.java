@@ -54,7 +54,7 @@ final class DoctorCommand implements Callable<Integer> {
     }
     Devices devices = Devices.probe();
     Map<String, List<Component>> components = devices.components();
-    devices.availability().forEach((name, found) -> backend(name, found, components.get(name)));
+    devices.availability().forEach((name, found) -> backend(name, found, components.getOrDefault(name, List.of())));
     ffmpeg();
     installation
         .demoModel()
@@ -88,8 +88,7 @@ final class DoctorCommand implements Callable<Integer> {
     String found = availability instanceof Availability.Unavailable ? "found: " : "";
     for (Component component : components) {
       detail(
-          "%s%s %s: %s"
-              .formatted(found, component.name(), component.version(), component.path()));
+          "%s%s %s: %s".formatted(found, component.name(), component.version(), component.path()));
     }
   }
 
