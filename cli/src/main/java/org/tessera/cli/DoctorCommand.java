@@ -54,7 +54,9 @@ final class DoctorCommand implements Callable<Integer> {
     }
     Devices devices = Devices.probe();
     Map<String, List<Component>> components = devices.components();
-    devices.availability().forEach((name, found) -> backend(name, found, components.getOrDefault(name, List.of())));
+    devices
+        .availability()
+        .forEach((name, found) -> backend(name, found, components.getOrDefault(name, List.of())));
     ffmpeg();
     installation
         .demoModel()
