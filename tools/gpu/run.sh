@@ -97,8 +97,7 @@ excerpt() {
       # A failed or skipped test is followed by its exception, of which the first line tells what is wrong.
       awk '
         / :: (FAILED|ABORTED|SKIPPED)$/ { print; told = 1; next }
-        told && /=>/ { print; told = 0; next }
-        / :: / { told = 0 }
+        told { print; told = 0; next }
         /\[ *[0-9]+ tests (found|skipped|aborted|successful|failed)/ { counts = counts $0 "\n" }
         /^Test run finished/ { print }
         END { printf "%s", counts }' "$2" | cut -c 1-300 > "$work/excerpt"
@@ -133,8 +132,13 @@ run() {
   [ "$status" -eq 0 ] || failed=1
   note=
   if [ "$1" = test ]; then
-    # 12 tests successful, 1 tests failed, ...
-    note=$(sed -n 's/^\[ *\([0-9]* tests [a-z]*\) *\]$/\1/p' "$log" | grep -Ev '^0 |found|started' | paste -s -d ' ' -)
+    # 2 containers aborted, 12 tests successful, 1 tests failed; a container is a class of tests.
+    note=$(sed -n 's/^\[ *\([0-9]* [a-z]* [a-z]*\) *\]$/\1/p' "$log" \
+      | grep -Ev '^0 |found|started|containers successful' | paste -s -d ',' -)
+    case "$status $note" in
+      "0 "*"tests successful"*) ;;
+      "0 "*) outcome="nothing ran" failed=1 ;;
+    esac
   fi
   printf '%-10s %-14s %5d s  %s\n' "$1" "$outcome" "$took" "$note" >> "$work/table"
 }

@@ -4,11 +4,14 @@ import java.io.File;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.Callable;
 import java.util.regex.Pattern;
 import org.tessera.device.Backend.Availability;
+import org.tessera.device.Backend.Component;
 import org.tessera.device.DeviceInfo;
 import org.tessera.device.Devices;
 import picocli.CommandLine.Command;
@@ -47,9 +50,13 @@ final class DoctorCommand implements Callable<Integer> {
       line("vector module", "there");
     } else {
       off("vector module", "off, so that the CPU is several times slower");
-      remedy("start Java with --add-modules " + VECTOR_MODULE + ", as ./tessera does");
+      detail("start Java with --add-modules " + VECTOR_MODULE + ", as ./tessera does");
     }
-    Devices.probe().availability().forEach(this::backend);
+    Devices devices = Devices.probe();
+    Map<String, List<Component>> components = devices.components();
+    devices
+        .availability()
+        .forEach((name, found) -> backend(name, found, components.getOrDefault(name, List.of())));
     ffmpeg();
     installation
         .demoModel()
@@ -60,7 +67,8 @@ final class DoctorCommand implements Callable<Integer> {
     return 0;
   }
 
-  private void backend(String name, Availability availability) {
+  /** A backend's devices, or why it has none, and the libraries that it found in any case. */
+  void backend(String name, Availability availability, List<Component> components) {
     switch (availability) {
       case Availability.Available available -> {
         for (DeviceInfo device : available.devices()) {
@@ -72,12 +80,17 @@ final class DoctorCommand implements Callable<Integer> {
                       gigabytes(device.freeBytes()),
                       gigabytes(device.totalBytes())));
         }
-        available.notes().forEach(this::remedy);
+        available.notes().forEach(this::detail);
       }
       case Availability.Unavailable(String reason, String remedy) -> {
         off(name, reason);
-        remedy(remedy);
+        detail(remedy);
       }
+    }
+    String found = availability instanceof Availability.Unavailable ? "found: " : "";
+    for (Component component : components) {
+      detail(
+          "%s%s %s: %s".formatted(found, component.name(), component.version(), component.path()));
     }
   }
 
@@ -87,7 +100,7 @@ final class DoctorCommand implements Callable<Integer> {
             file -> line("ffmpeg", "there, for videos"),
             () -> {
               off("ffmpeg", "not on the PATH: no videos but animated GIFs");
-              remedy("install it with the system's package manager");
+              detail("install it with the system's package manager");
             });
   }
 
@@ -112,7 +125,7 @@ final class DoctorCommand implements Callable<Integer> {
     print("off", what, reason);
   }
 
-  private void remedy(String line) {
+  private void detail(String line) {
     print("   ", "", line);
   }
 

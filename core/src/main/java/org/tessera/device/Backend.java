@@ -20,6 +20,14 @@ public interface Backend {
    */
   Device open(DeviceInfo info);
 
+  /** The libraries that were found, all or some of those that are needed, for a report. */
+  default List<Component> components() {
+    return List.of();
+  }
+
+  /** A library that was loaded: what it is for, where it lies and its version. */
+  record Component(String name, String path, String version) {}
+
   /** What a probe found. */
   sealed interface Availability {
     /**

@@ -6,6 +6,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.ServiceLoader;
 import org.tessera.device.Backend.Availability;
+import org.tessera.device.Backend.Component;
 import org.tessera.error.DeviceException;
 
 /** The devices of this machine, over all backends on the class path. */
@@ -27,6 +28,13 @@ public final class Devices {
   public Map<String, Availability> availability() {
     Map<String, Availability> byName = new LinkedHashMap<>();
     backends.forEach((backend, availability) -> byName.put(backend.name(), availability));
+    return byName;
+  }
+
+  /** The libraries that each backend found, by its name. */
+  public Map<String, List<Component>> components() {
+    Map<String, List<Component>> byName = new LinkedHashMap<>();
+    backends.keySet().forEach(backend -> byName.put(backend.name(), backend.components()));
     return byName;
   }
 

@@ -47,9 +47,6 @@ public final class CudaBackend implements Backend {
     this.opsFactory = opsFactory;
   }
 
-  /** A library that was loaded: what it is for, where it lies and its version. */
-  public record Component(String name, String path, String version) {}
-
   @Override
   public String name() {
     return "cuda";
@@ -58,21 +55,14 @@ public final class CudaBackend implements Backend {
   @Override
   public Availability probe() {
     return switch (libraries()) {
-      case Missing(String reason, String remedy) -> new Availability.Unavailable(reason, remedy);
+      case Missing(String reason, String remedy, _) -> new Availability.Unavailable(reason, remedy);
       case Loaded loaded -> devices(loaded.driver());
     };
   }
 
-  /** The libraries that were loaded, for a report; none where one of them is missing. */
+  @Override
   public List<Component> components() {
-    return switch (libraries()) {
-      case Missing _ -> List.of();
-      case Loaded(var driver, var nvrtc, var blas) ->
-          List.of(
-              new Component("driver", driver.library().path(), CudaLibraries.version(driver)),
-              new Component("NVRTC", nvrtc.library().path(), nvrtc.version()),
-              new Component("cuBLASLt", blas.library().path(), blas.version()));
-    };
+    return libraries().components();
   }
 
   private synchronized CudaLibraries libraries() {
@@ -131,7 +121,7 @@ public final class CudaBackend implements Backend {
     Loaded loaded =
         switch (libraries()) {
           case Loaded all -> all;
-          case Missing(String reason, String remedy) ->
+          case Missing(String reason, String remedy, _) ->
               throw new DeviceException(
                   "%s cannot be used: %s; %s".formatted(info.id(), reason, remedy));
         };

@@ -78,7 +78,7 @@ class CudaDeviceTest {
             });
     assertThat(backend.components())
         .extracting(CudaBackend.Component::version)
-        .containsExactly("13.0", "13.0", "13.1.1");
+        .containsExactly("CUDA 13.0", "13.0", "13.1.1");
     assertThat(fake.live()).isZero();
   }
 
