@@ -67,6 +67,11 @@ final class EvaluationTable {
     return List.copyOf(scores.keySet());
   }
 
+  /** Of each pair of pictures that differ in one colour, whether both answers are right. */
+  Map<Integer, Boolean> redBlue() {
+    return Map.copyOf(redBlue);
+  }
+
   /** The percentage that a category must reach, where it must reach one. */
   static OptionalDouble threshold(String category) {
     Double threshold = THRESHOLDS.get(category);
