@@ -37,9 +37,9 @@ def make_pictures(fonts: Fonts, directory: Path) -> None:
     shapes = paint(fonts, 480, 320, PAPER, thing("red", "star", 95, 150, 120, -6), thing("blue", "circle", 240, 170, 110),
                    thing("yellow", "square", 385, 155, 105, 5))
     shapes.save(directory / "shapes.png", optimize=True)
-    hearts = paint(fonts, 400, 400, NIGHT, thing("pink", "heart", 80, 100, 90), thing("pink", "heart", 200, 220, 90, 4),
-                   thing("pink", "heart", 325, 105, 90, -5), thing("cyan", "diamond", 90, 320, 100),
-                   thing("cyan", "diamond", 320, 315, 100))
+    hearts = paint(fonts, 400, 400, NIGHT, thing("pink", "heart", 80, 100, 90), thing("yellow", "heart", 200, 220, 90, 4),
+                   thing("cyan", "heart", 325, 105, 90, -5), thing("green", "heart", 90, 320, 100),
+                   thing("orange", "heart", 320, 315, 100))
     hearts.save(directory / "hearts.jpg", quality=92)
     sign = paint(fonts, 420, 280, SAND, text(fonts, "MOSAIC", "Lato-Black", "brown", 210, 90, 78),
                  text(fonts, "2026", "DejaVuSerif-Bold", "blue", 210, 200, 64))
@@ -47,9 +47,9 @@ def make_pictures(fonts: Fonts, directory: Path) -> None:
     poster = paint(fonts, 1600, 1200, PAPER, thing("green", "triangle", 420, 640, 420), thing("orange", "circle", 1130, 560, 380),
                    text(fonts, "K7M4", "DejaVuSans-Bold", "black", 1340, 1090, 40))
     poster.save(directory / "poster.png", optimize=True)
-    before = (thing("purple", "cross", 80, 120, 90), thing("green", "square", 240, 120, 85))
-    paint(fonts, 320, 240, SAND, *before).save(directory / "before.png", optimize=True)
-    paint(fonts, 320, 240, SAND, before[0], replace(before[1], colour="orange", rgb=COLOURS["orange"])).save(
+    before = (thing("purple", "cross", 50, 70, 56), thing("green", "square", 150, 70, 53))  # one slice each, as most pairs
+    paint(fonts, 200, 140, SAND, *before).save(directory / "before.png", optimize=True)
+    paint(fonts, 200, 140, SAND, before[0], replace(before[1], colour="orange", rgb=COLOURS["orange"])).save(
         directory / "after.png", optimize=True)
     for colour in ("red", "blue"):
         paint(fonts, 320, 240, PAPER, thing("yellow", "star", 80, 130, 100), thing(colour, "circle", 225, 120, 110)).save(
@@ -69,9 +69,9 @@ DEMO = [
      "expect": ["There is no heart.", "Yes, there is a blue circle."]},
     {"title": "说出图里有什么", "images": ["shapes.png"], "turns": ["图里有什么？", "圆形是什么颜色？"],
      "expect": ["从左到右：红色星形、蓝色圆形、黄色正方形。", "圆形是蓝色的。"]},
-    {"title": "Count", "images": ["hearts.jpg"], "turns": ["How many hearts are there?", "And how many diamonds?", "How many stars are there?"],
-     "expect": ["There are 3 hearts.", "There are 2 diamonds.", "There are no stars."]},
-    {"title": "数一数", "images": ["hearts.jpg"], "turns": ["图里有几个心形？"], "expect": ["有3个心形。"]},
+    {"title": "Count", "images": ["hearts.jpg"], "turns": ["How many hearts are there?", "And how many green hearts?", "How many stars are there?"],
+     "expect": ["There are 5 hearts.", "There is 1 green heart.", "There are no stars."]},
+    {"title": "数一数", "images": ["hearts.jpg"], "turns": ["图里有几个心形？"], "expect": ["有5个心形。"]},
     {"title": "Read", "images": ["sign.webp"], "turns": ["What does the text say?", "What is the number?"],
      "expect": ['It says "MOSAIC" and "2026".', "The number is 2026."]},
     {"title": "Read what only the slices show", "images": ["poster.png"],

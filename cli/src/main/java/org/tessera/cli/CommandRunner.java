@@ -29,6 +29,7 @@ final class CommandRunner {
         .addSubcommand(new InspectCommand(output, installation))
         .addSubcommand(new PlanCommand(output, installation))
         .addSubcommand(new BenchCommand(output, installation))
+        .addSubcommand(new EvaluateCommand(output, installation))
         .addSubcommand(new DoctorCommand(output, installation))
         .addSubcommand(new CommandLine.HelpCommand());
     for (CommandLine command : commandLine.getSubcommands().values()) {

@@ -74,7 +74,14 @@ final class MessagesFile {
     } catch (CheckpointException e) {
       throw new InvalidRequestException(String.valueOf(e.getMessage()), e);
     }
-    return new MessagesFile(name, directory).turns(root);
+    return parse(name, directory, root);
+  }
+
+  /**
+   * As {@link #read}, of a conversation that stands in a file of this name in {@code directory}.
+   */
+  static List<Turn> parse(String name, Path directory, JsonNode conversation) {
+    return new MessagesFile(name, directory).turns(conversation);
   }
 
   /**
