@@ -168,8 +168,7 @@ final class BenchCommand implements Callable<Integer> {
   private void run(
       String name, CheckpointConfig config, WeightSource weights, DType type, boolean vision) {
     Work work =
-        new Work(
-            prefillTokens, context, batches, tokens, slices, warmUpSeconds, repetitions);
+        new Work(prefillTokens, context, batches, tokens, slices, warmUpSeconds, repetitions);
     try (Device opened = Devices.probe().open(device);
         LoadingBar bar = new LoadingBar(output)) {
       long loadStart = System.nanoTime();

@@ -16,8 +16,7 @@ import tools.jackson.databind.node.ObjectNode;
  * @param bandwidth bytes a second
  * @param decode tokens a second by the number of answers decoded at a time
  * @param decodeBytes bytes of weights that a step of decoding reads
- * @param prefill seconds by the positions of the prompt
- * @param prefillOperations by the positions of the prompt
+ * @param prefill by the positions of the prompt
  * @param vision seconds
  */
 record BenchReport(
@@ -27,46 +26,38 @@ record BenchReport(
     Figures bandwidth,
     Map<Integer, Figures> decode,
     double decodeBytes,
-    Map<Integer, Figures> prefill,
-    Map<Integer, Double> prefillOperations,
+    Map<Integer, Prefill> prefill,
     Optional<Figures> vision) {
 
+  /** Seconds, and the operations that they took. */
+  record Prefill(Figures seconds, double operations) {
+    double medianGigaflops() {
+      return operations / seconds.median() / 1e9;
+    }
+
+    double bestGigaflops() {
+      return operations / seconds.lowest() / 1e9;
+    }
+  }
+
   static BenchReport measure(
-      String name,
-      String machine,
-      Benchmark benchmark,
-      Work work,
-      DType type,
-      boolean hasVision) {
+      String name, String machine, Benchmark benchmark, Work work, DType type, boolean hasVision) {
     Figures bandwidth = benchmark.readBandwidth();
     Map<Integer, Figures> decode = new LinkedHashMap<>();
     work.batches().forEach(batch -> decode.put(batch, benchmark.decode(batch)));
-    Map<Integer, Figures> prefill = new LinkedHashMap<>();
-    Map<Integer, Double> operations = new LinkedHashMap<>();
+    Map<Integer, Prefill> prefill = new LinkedHashMap<>();
     for (int tokens : work.prefillTokens()) {
-      prefill.put(tokens, benchmark.prefill(tokens));
-      operations.put(tokens, benchmark.prefillOperations(tokens));
+      prefill.put(
+          tokens, new Prefill(benchmark.prefill(tokens), benchmark.prefillOperations(tokens)));
     }
     Optional<Figures> vision = hasVision ? Optional.of(benchmark.vision()) : Optional.empty();
     return new BenchReport(
-        name,
-        machine,
-        work,
-        bandwidth,
-        decode,
-        benchmark.decodeBytes(type),
-        prefill,
-        operations,
-        vision);
+        name, machine, work, bandwidth, decode, benchmark.decodeBytes(type), prefill, vision);
   }
 
   /** How much of the measured bandwidth the weights alone use, in percent. */
   private double bandwidthPercent(int batch, double tokensPerSecond) {
     return 100 * tokensPerSecond / batch * decodeBytes / bandwidth.highest();
-  }
-
-  private double gigaflops(int tokens, double seconds) {
-    return prefillOperations.get(tokens) / seconds / 1e9;
   }
 
   /**
@@ -93,14 +84,14 @@ record BenchReport(
             decodeBytes / 1e9,
             bandwidthPercent(batch, figures.median()),
             bandwidthPercent(batch, figures.highest())));
-    prefill.forEach((tokens, seconds) ->
+    prefill.forEach((tokens, figures) ->
         line(
             table,
             "prefill %-5d %8.1f GFLOP/s  best %.1f; %.1f ms",
             tokens,
-            gigaflops(tokens, seconds.median()),
-            gigaflops(tokens, seconds.lowest()),
-            seconds.median() * 1000));
+            figures.medianGigaflops(),
+            figures.bestGigaflops(),
+            figures.seconds().median() * 1000));
     vision.ifPresent(figures ->
         line(
             table,
@@ -128,14 +119,10 @@ record BenchReport(
           bandwidthPercent(batch, figures.median()),
           bandwidthPercent(batch, figures.highest()));
     });
-    prefill.forEach((tokens, seconds) -> {
+    prefill.forEach((tokens, figures) -> {
       ObjectNode node = json.withArray("prefill").addObject().put("tokens", tokens);
-      put(
-          node,
-          "gflops",
-          gigaflops(tokens, seconds.median()),
-          gigaflops(tokens, seconds.lowest()));
-      put(node, "ms", seconds.median() * 1000, seconds.lowest() * 1000);
+      put(node, "gflops", figures.medianGigaflops(), figures.bestGigaflops());
+      put(node, "ms", figures.seconds().median() * 1000, figures.seconds().lowest() * 1000);
     });
     vision.ifPresent(figures -> {
       ObjectNode node = json.putObject("vision").put("slices", work.slices());

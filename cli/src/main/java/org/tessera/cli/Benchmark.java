@@ -162,7 +162,9 @@ final class Benchmark implements AutoCloseable {
     VisionLanguageModel.Spec spec = model.spec();
     try (DeviceMemory memory = device.allocateRegion();
         Workspace workspace = new Workspace(device)) {
-      Tensor out = memory.allocate(device.activationType(), slices.size() * spec.queryNum(), spec.hiddenSize());
+      Tensor out =
+          memory.allocate(
+              device.activationType(), slices.size() * spec.queryNum(), spec.hiddenSize());
       return measure(() -> {
         long start = System.nanoTime();
         model.encodeImages(slices, out, workspace);

@@ -11,14 +11,14 @@ import org.tessera.tensor.DType;
 import org.tessera.tensor.Tensor;
 
 /**
- * Linear layers: up to 16 rows by kernels that read the matrix once at the speed of memory, more by
+ * Linear layers: up to 8 rows by kernels that read the matrix once at the speed of memory, more by
  * cuBLASLt, and what neither takes by a slow kernel of any alignment.
  */
 final class CudaLinear {
-  static final int GEMV_ROWS = 16;
+  /** Beyond this cuBLASLt is faster on an H200, though the kernels would take 16. */
+  private static final int GEMV_ROWS = 8;
 
   private static final String FILE = "gemv.cu";
-  private static final int GEMV_HALF_ROWS = 8;
   private static final int BLOCK_THREADS = 256;
   private static final int WARPS = 8;
   private static final int MAX_GRID_Y = 65_535;
@@ -47,10 +47,10 @@ final class CudaLinear {
   void multiply(Tensor x, Tensor w, @Nullable Tensor bias, Activation activation, Tensor out) {
     boolean wide = out.dtype() == DType.F32;
     if (isGemv(x, w)) {
-      Kernel kernel = gemv(wide ? "gemv_f32" : "gemv", x);
+      Kernel kernel = gemv(wide ? "gemv_f32" : "gemv");
       inputs(kernel, x, w).integer(w.rows()).integer(w.columns()).pointer(address(bias));
       kernel.integer(code(activation)).pointer(out).integer(out.rowStride()).integer(0);
-      launchGemv(kernel, x);
+      launchGemv(kernel);
     } else if (isProduct(x, w, out) && !(wide && bias != null)) {
       matmul.multiply(stream, x, w, bias, epilogue(activation), /* add= */ false, out);
     } else {
@@ -61,10 +61,10 @@ final class CudaLinear {
   /** {@code inOut += x wᵀ + bias}. */
   void add(Tensor x, Tensor w, @Nullable Tensor bias, Tensor inOut) {
     if (isGemv(x, w) && bias == null) {
-      Kernel kernel = gemv("gemv_add", x);
+      Kernel kernel = gemv("gemv_add");
       inputs(kernel, x, w).integer(w.rows()).integer(w.columns()).pointer(0);
       kernel.pointer(inOut).integer(inOut.rowStride()).integer(0);
-      launchGemv(kernel, x);
+      launchGemv(kernel);
     } else if (isProduct(x, w, inOut)) {
       matmul.multiply(stream, x, w, bias, Epilogue.NONE, /* add= */ true, inOut);
     } else {
@@ -79,38 +79,38 @@ final class CudaLinear {
 
   /** {@code out = rmsNorm(x) wᵀ}, {@code out} like x or F32. */
   void normMultiply(Tensor x, RmsNorm norm, Tensor w, Tensor out) {
-    Kernel kernel = gemv(out.dtype() == DType.F32 ? "gemv_norm_f32" : "gemv_norm", x);
+    Kernel kernel = gemv(out.dtype() == DType.F32 ? "gemv_norm_f32" : "gemv_norm");
     inputs(kernel, x, w).integer(w.rows()).integer(w.columns());
     kernel.pointer(norm.weight()).real(norm.eps()).pointer(0).integer(code(Activation.NONE));
     kernel.pointer(out).integer(out.rowStride()).integer(0);
-    launchGemv(kernel, x);
+    launchGemv(kernel);
   }
 
   /** {@code out = siluMul(rmsNorm(x) wᵀ)}. */
   void normSiluMul(Tensor x, RmsNorm norm, Tensor w, Tensor out) {
-    Kernel kernel = gemv("gemv_norm_swiglu", x);
+    Kernel kernel = gemv("gemv_norm_swiglu");
     inputs(kernel, x, w).integer(w.rows() / 2).integer(w.columns());
     kernel.pointer(norm.weight()).real(norm.eps());
     kernel.pointer(out).integer(out.rowStride()).integer(0);
-    launchGemv(kernel, x);
+    launchGemv(kernel);
   }
 
   /** The arguments up to the norm of the kernel for queries, keys and values. */
   Kernel beginQkv(Tensor x, Tensor w) {
-    return inputs(gemv("gemv_norm_qkv", x), x, w).integer(w.columns());
+    return inputs(gemv("gemv_norm_qkv"), x, w).integer(w.columns());
   }
 
-  void launchGemv(Kernel kernel, Tensor x) {
+  void launchGemv(Kernel kernel) {
     int[] bytes = sharedBytes;
     if (bytes == null) {
       bytes = kernels.constants(FILE, "gemv_shared_bytes", 2);
       sharedBytes = bytes;
     }
-    kernel.launch(stream, blocks, 1, 1, BLOCK_THREADS, bytes[x.rows() <= GEMV_HALF_ROWS ? 0 : 1]);
+    kernel.launch(stream, blocks, 1, 1, BLOCK_THREADS, bytes[0]);
   }
 
-  private Kernel gemv(String name, Tensor x) {
-    return kernels.get(FILE, name + (x.rows() <= GEMV_HALF_ROWS ? "_m8" : "_m16"));
+  private Kernel gemv(String name) {
+    return kernels.get(FILE, name + "_m8");
   }
 
   private static Kernel inputs(Kernel kernel, Tensor x, Tensor w) {

@@ -252,7 +252,7 @@ final class CudaOps implements Ops {
               .pointer(batch.positions())
               .pointer(batch.slots())
               .pointer(frequencies);
-      linear.launchGemv(cacheRows(kernel, heads, qkv, cache).integer(0), x);
+      linear.launchGemv(cacheRows(kernel, heads, qkv, cache).integer(0));
       return;
     }
     rmsNorm(x, norm.weight(), norm.eps(), scratch);

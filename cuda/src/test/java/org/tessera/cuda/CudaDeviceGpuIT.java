@@ -165,7 +165,8 @@ class CudaDeviceGpuIT {
         .isInstanceOf(DeviceException.class)
         .hasMessageContaining(bytes + " bytes")
         .isInstanceOfSatisfying(CudaException.class, e -> assertThat(e.isOutOfMemory()).isTrue());
-    assertThat(device.info().freeBytes()).isEqualTo(before);
+    // The driver may give memory of its own back.
+    assertThat(device.info().freeBytes()).isGreaterThanOrEqualTo(before);
     floatsRoundTrip(DType.BF16);
   }
 
