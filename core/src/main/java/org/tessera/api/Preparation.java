@@ -8,6 +8,7 @@ import java.util.Set;
 import org.tessera.config.CheckpointConfig;
 import org.tessera.engine.EngineRequest;
 import org.tessera.engine.EngineRequest.ImageInput;
+import org.tessera.error.InvalidRequestException;
 import org.tessera.image.Grid;
 import org.tessera.image.ImageDecoder;
 import org.tessera.image.ImageDigest;
@@ -26,6 +27,7 @@ final class Preparation {
   private final ImageLimits limits;
   private final int maxSliceNums;
   private final Set<Integer> terminators;
+  private final int vocabSize;
 
   Preparation(CheckpointConfig config, PromptBuilder promptBuilder, Set<Integer> terminators) {
     this.processor = ImageProcessor.of(config.preprocessor());
@@ -33,17 +35,13 @@ final class Preparation {
     this.limits = ImageLimits.defaults();
     this.maxSliceNums = config.preprocessor().maxSliceNums();
     this.terminators = terminators;
+    this.vocabSize = config.model().vocabSize();
   }
 
   Prepared prepare(ChatRequest request) {
     long start = System.nanoTime();
     InputOptions input = request.input();
-    List<Image> images =
-        request.messages().stream()
-            .flatMap(message -> message.content().stream())
-            .filter(Part.Picture.class::isInstance)
-            .map(part -> ((Part.Picture) part).image())
-            .toList();
+    List<Image> images = images(request);
     promptBuilder.checkPictureCount(images.size(), input);
     // Pictures are independent of each other: decoding and resizing them takes all cores.
     List<Picture> pictures = images.parallelStream().map(image -> process(image, input)).toList();
@@ -53,6 +51,29 @@ final class Preparation {
         promptBuilder.build(request.messages(), grids, input, /* addGenerationPrompt= */ true);
     EngineRequest engineRequest = engineRequest(request, prompt, pictures);
     return new Prepared(prompt, engineRequest, (System.nanoTime() - start) / 1e6);
+  }
+
+  Prepared prepare(CompletionRequest request) {
+    long start = System.nanoTime();
+    for (int id : request.promptIds()) {
+      if (id < 0 || id >= vocabSize) {
+        throw new InvalidRequestException(
+            "the prompt holds the token id %d, ids are from 0 to %d".formatted(id, vocabSize - 1));
+      }
+    }
+    Prompt prompt = new Prompt(request.promptIds(), List.of(), 0);
+    EngineRequest engineRequest =
+        new EngineRequest(
+            prompt.toArray(), List.of(), request.generation(), terminators, request.cacheSalt());
+    return new Prepared(prompt, engineRequest, (System.nanoTime() - start) / 1e6);
+  }
+
+  private static List<Image> images(ChatRequest request) {
+    return request.messages().stream()
+        .flatMap(message -> message.content().stream())
+        .filter(Part.Picture.class::isInstance)
+        .map(part -> ((Part.Picture) part).image())
+        .toList();
   }
 
   /** A picture cut into slices, and what identifies it in the cache. */
@@ -78,7 +99,8 @@ final class Preparation {
           new ImageRange(span.start() - droppedBefore[span.start()], span.length(), digest);
       images.add(new ImageInput(range, picture.processed().slices().get(span.sliceIndex())));
     }
-    return new EngineRequest(ids, images, request.generation(), terminators);
+    return new EngineRequest(
+        ids, images, request.generation(), terminators, request.input().cacheSalt());
   }
 
   /**
