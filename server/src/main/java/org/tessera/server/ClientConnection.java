@@ -1,6 +1,5 @@
 package org.tessera.server;
 
-import io.helidon.common.socket.HelidonSocket;
 import java.time.Duration;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.ScheduledFuture;
@@ -16,15 +15,15 @@ final class ClientConnection {
   /** The connection of the request that the current thread serves. */
   static final ScopedValue<ClientConnection> CURRENT = ScopedValue.newInstance();
 
-  private final HelidonSocket socket;
+  private final ClientInput input;
   private final Thread thread;
   private final ScheduledExecutorService timer;
 
   private @Nullable ScheduledFuture<?> alarm;
   private long alarmNumber;
 
-  ClientConnection(HelidonSocket socket, Thread thread, ScheduledExecutorService timer) {
-    this.socket = socket;
+  ClientConnection(ClientInput input, Thread thread, ScheduledExecutorService timer) {
+    this.input = input;
     this.thread = thread;
     this.timer = timer;
   }
@@ -46,12 +45,12 @@ final class ClientConnection {
 
   /** From here until the next read the client is watched for hanging up. */
   void watch() {
-    socket.idle();
+    input.watch();
   }
 
   /** False once a watched client has hung up. */
   boolean isConnected() {
-    return socket.isConnected();
+    return input.isOpen();
   }
 
   private synchronized void ring(long number) {

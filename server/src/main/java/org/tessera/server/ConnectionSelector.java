@@ -49,22 +49,23 @@ final class ConnectionSelector implements ServerConnectionSelector {
 
   @Override
   public ServerConnection connection(ConnectionContext context) {
-    return new Watched(http1.connection(context), context);
+    // With a single selector nothing has been read yet.
+    ClientInput input = new ClientInput(context.serverSocket());
+    return new Watched(http1.connection(new WatchedContext(context, input.reader())), input);
   }
 
   private final class Watched implements ServerConnection {
     private final ServerConnection delegate;
-    private final ConnectionContext context;
+    private final ClientInput input;
 
-    Watched(ServerConnection delegate, ConnectionContext context) {
+    Watched(ServerConnection delegate, ClientInput input) {
       this.delegate = delegate;
-      this.context = context;
+      this.input = input;
     }
 
     @Override
     public void handle(Limit limit) throws InterruptedException {
-      ClientConnection connection =
-          new ClientConnection(context.serverSocket(), Thread.currentThread(), timer);
+      ClientConnection connection = new ClientConnection(input, Thread.currentThread(), timer);
       connection.arm(limits.headerTimeout());
       try {
         ScopedValue.where(ClientConnection.CURRENT, connection)

@@ -1,6 +1,5 @@
 package org.tessera.server;
 
-import io.helidon.common.socket.SocketOptions;
 import io.helidon.webserver.WebServer;
 import io.helidon.webserver.http.HttpRouting;
 import java.time.Duration;
@@ -14,8 +13,8 @@ import org.tessera.error.InvalidRequestException;
  * first; the model stays open.
  */
 public final class TesseraServer implements AutoCloseable {
-  /** Longer than any answer takes: {@link ClientConnection} keeps the real deadlines. */
-  private static final Duration SOCKET_TIMEOUT = Duration.ofDays(1);
+  /** Longer than any answer takes: {@link ClientConnection} keeps the deadlines of idle clients. */
+  private static final Duration IDLE_TIMEOUT = Duration.ofDays(1);
 
   private final ServerOptions options;
   private final ServerState state = new ServerState();
@@ -35,11 +34,7 @@ public final class TesseraServer implements AutoCloseable {
             .shutdownHook(false)
             .protocolsDiscoverServices(false)
             .addConnectionSelector(new ConnectionSelector(options.limits(), timer))
-            // Only plain sockets can be watched for a client that hangs up.
-            .useNio(false)
-            .connectionOptions(
-                SocketOptions.builder().readTimeout(SOCKET_TIMEOUT).tcpNoDelay(true).build())
-            .idleConnectionTimeout(SOCKET_TIMEOUT)
+            .idleConnectionTimeout(IDLE_TIMEOUT)
             .maxTcpConnections(options.limits().maxConnections())
             .maxPayloadSize(options.limits().maxBodyBytes())
             .shutdownGracePeriod(Duration.ofSeconds(1))

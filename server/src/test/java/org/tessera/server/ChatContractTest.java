@@ -117,8 +117,7 @@ class ChatContractTest {
 
   @Test
   void withoutIncludeUsageChunksHaveNoUsage() {
-    List<JsonNode> chunks =
-        chunks(server.post(CHAT, chat(QUESTION, ",\"stream\":true")).body());
+    List<JsonNode> chunks = chunks(server.post(CHAT, chat(QUESTION, ",\"stream\":true")).body());
 
     assertThat(chunks).allSatisfy(chunk -> assertThat(chunk.has("usage")).isFalse());
     assertThat(chunks.getLast().at("/choices/0/finish_reason").isNull()).isFalse();
@@ -129,7 +128,8 @@ class ChatContractTest {
     String content =
         """
         [{"type":"image_url","image_url":{"url":"%s","detail":"auto"}},
-         {"type":"text","text":"Which one, and what else can be said of it?"}]"""
+         {"type":"text","text":"Which one, and what else can be said of it?"}]\
+        """
             .formatted(dataUrl("small.png"));
     JsonNode first = json(server.post(CHAT, chat(content, "")).body());
     JsonNode second = json(server.post(CHAT, chat(content, "")).body());
@@ -152,7 +152,8 @@ class ChatContractTest {
 
   @Test
   void severalAnswersOfOneSeedAreThoseOfTheSeedsThatFollow() {
-    String sampled = chat(QUESTION, ",\"n\":3,\"seed\":5").replace("\"temperature\":0", "\"temperature\":1.5");
+    String sampled =
+        chat(QUESTION, ",\"n\":3,\"seed\":5").replace("\"temperature\":0", "\"temperature\":1.5");
     JsonNode choices = json(server.post(CHAT, sampled).body()).get("choices");
     JsonNode alone =
         json(server.post(CHAT, sampled.replace("\"n\":3,\"seed\":5", "\"seed\":7")).body());
@@ -246,7 +247,9 @@ class ChatContractTest {
     HttpResponse<String> response =
         server.post(
             CHAT,
-            chat(QUESTION, ",\"store\":true,\"metadata\":{},\"service_tier\":\"auto\",\"user\":\"u\""),
+            chat(
+                QUESTION,
+                ",\"store\":true,\"metadata\":{},\"service_tier\":\"auto\",\"user\":\"u\""),
             "x-request-id",
             "abc-1");
 

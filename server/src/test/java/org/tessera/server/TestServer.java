@@ -156,8 +156,9 @@ final class TestServer implements AutoCloseable {
   /** A chat request of one question with further fields, each with a comma before it. */
   static String chat(String content, String fields) {
     return """
-        {"model":"tiny","temperature":0,"max_tokens":8,
-         "messages":[{"role":"user","content":%s}]%s}"""
+    {"model":"tiny","temperature":0,"max_tokens":8,
+     "messages":[{"role":"user","content":%s}]%s}\
+    """
         .formatted(content, fields);
   }
 
