@@ -31,6 +31,10 @@ final class Routes {
     ChatParser parser = new ChatParser(options, new PictureSource(options, metrics));
     Answers answers = new Answers(state, options.limits(), metrics);
     ChatRoute chat = new ChatRoute(tessera, bodies, model, options.limits(), parser, answers);
+    TokenizeRoute tokenize = new TokenizeRoute(tessera, bodies, model, parser);
+    posts.put("/v1/completions", new CompletionRoute(tessera, bodies, model, options, answers));
+    posts.put("/tokenize", tokenize::tokenize);
+    posts.put("/detokenize", tokenize::detokenize);
     gets.put("/health", (request, response) -> status(response, "ok"));
     gets.put("/ready", this::ready);
     gets.put("/version", this::version);

@@ -68,7 +68,7 @@ public final class TesseraServer implements AutoCloseable {
 
   /** Refuses new requests, lets running ones finish for a while, then stops listening. */
   @Override
-  public void close() {
+  public synchronized void close() {
     state.drain(options.limits().drainTimeout());
     web.stop();
     timer.shutdownNow();

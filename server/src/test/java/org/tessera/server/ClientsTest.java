@@ -1,0 +1,170 @@
+package org.tessera.server;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import com.openai.client.OpenAIClient;
+import com.openai.client.okhttp.OpenAIOkHttpClient;
+import com.openai.errors.BadRequestException;
+import com.openai.errors.NotFoundException;
+import com.openai.errors.UnauthorizedException;
+import com.openai.models.chat.completions.ChatCompletion;
+import com.openai.models.chat.completions.ChatCompletionContentPart;
+import com.openai.models.chat.completions.ChatCompletionContentPartImage;
+import com.openai.models.chat.completions.ChatCompletionContentPartText;
+import com.openai.models.chat.completions.ChatCompletionCreateParams;
+import com.openai.models.chat.completions.ChatCompletionStreamOptions;
+import dev.langchain4j.data.message.ImageContent;
+import dev.langchain4j.data.message.TextContent;
+import dev.langchain4j.data.message.UserMessage;
+import dev.langchain4j.model.chat.response.ChatResponse;
+import dev.langchain4j.model.chat.response.StreamingChatResponseHandler;
+import dev.langchain4j.model.openai.OpenAiChatModel;
+import dev.langchain4j.model.openai.OpenAiStreamingChatModel;
+import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+
+/** Clients that others wrote. */
+class ClientsTest {
+  private static final String KEY = "a-secret-key-1";
+
+  private static TestServer server;
+
+  @BeforeAll
+  static void start() {
+    server =
+        TestServer.start(TestServer.options(Optional.of(ApiKey.of(KEY)), ServerLimits.defaults()));
+  }
+
+  @AfterAll
+  static void stop() {
+    server.close();
+  }
+
+  @Test
+  void openAiAsksAboutAPictureAndStreamsTheSame() {
+    OpenAIClient client = openAi(KEY);
+    ChatCompletionCreateParams question =
+        params("tiny")
+            .addUserMessageOfArrayOfContentParts(
+                List.of(
+                    ChatCompletionContentPart.ofImageUrl(
+                        ChatCompletionContentPartImage.builder()
+                            .imageUrl(
+                                ChatCompletionContentPartImage.ImageUrl.builder()
+                                    .url(TestServer.dataUrl("small.png"))
+                                    .build())
+                            .build()),
+                    ChatCompletionContentPart.ofText(
+                        ChatCompletionContentPartText.builder().text("What is this?").build())))
+            .build();
+
+    ChatCompletion whole = client.chat().completions().create(question);
+    StringBuilder streamed = new StringBuilder();
+    long[] usage = new long[1];
+    try (var stream = client.chat().completions().createStreaming(question)) {
+      stream.stream()
+          .forEach(chunk -> {
+            chunk.choices().forEach(c -> c.delta().content().ifPresent(streamed::append));
+            chunk.usage().ifPresent(u -> usage[0] = u.totalTokens());
+          });
+    }
+
+    assertThat(streamed.toString()).isEqualTo(whole.choices().getFirst().message().content().get());
+    assertThat(usage[0]).isEqualTo(whole.usage().get().totalTokens());
+  }
+
+  @Test
+  void openAiTellsErrorsApart() {
+    assertThatThrownBy(() -> ask(openAi("another-key"), "tiny"))
+        .isInstanceOf(UnauthorizedException.class);
+    assertThatThrownBy(() -> ask(openAi(KEY), "gpt-4")).isInstanceOf(NotFoundException.class);
+    assertThatThrownBy(() ->
+            openAi(KEY)
+                .chat()
+                .completions()
+                .create(params("tiny").addUserMessage("x").n(1000).build()))
+        .isInstanceOf(BadRequestException.class);
+    assertThat(openAi(KEY).models().list().data().getFirst().id()).isEqualTo("tiny");
+  }
+
+  @Test
+  void openAiCancelsAStream() throws Exception {
+    ChatCompletionCreateParams endless =
+        params("tiny").addUserMessage("Go on.").maxCompletionTokens(100_000).build();
+    try (var stream = openAi(KEY).chat().completions().createStreaming(endless)) {
+      assertThat(stream.stream().findFirst()).isPresent();
+    }
+    long end = System.nanoTime() + TimeUnit.SECONDS.toNanos(20);
+    while (server.tessera().stats().running() > 0) {
+      assertThat(System.nanoTime()).isLessThan(end);
+      Thread.sleep(10);
+    }
+  }
+
+  @Test
+  void langChainChatsAndStreams() throws Exception {
+    UserMessage question =
+        UserMessage.from(
+            TextContent.from("What is this?"),
+            ImageContent.from(TestServer.dataUrl("small.png").split(",", 2)[1], "image/png"));
+    ChatResponse whole =
+        OpenAiChatModel.builder()
+            .baseUrl(server.url("/v1"))
+            .apiKey(KEY)
+            .modelName("tiny")
+            .temperature(0.0)
+            .maxTokens(8)
+            .build()
+            .chat(question);
+    CompletableFuture<ChatResponse> streamed = new CompletableFuture<>();
+    OpenAiStreamingChatModel.builder()
+        .baseUrl(server.url("/v1"))
+        .apiKey(KEY)
+        .modelName("tiny")
+        .temperature(0.0)
+        .maxTokens(8)
+        .build()
+        .chat(
+            List.of(question),
+            new StreamingChatResponseHandler() {
+              @Override
+              public void onPartialResponse(String partialResponse) {}
+
+              @Override
+              public void onCompleteResponse(ChatResponse response) {
+                streamed.complete(response);
+              }
+
+              @Override
+              public void onError(Throwable error) {
+                streamed.completeExceptionally(error);
+              }
+            });
+
+    assertThat(streamed.get(30, TimeUnit.SECONDS).aiMessage().text())
+        .isEqualTo(whole.aiMessage().text());
+    assertThat(whole.tokenUsage().inputTokenCount()).isPositive();
+  }
+
+  private static void ask(OpenAIClient client, String model) {
+    client.chat().completions().create(params(model).addUserMessage("x").build());
+  }
+
+  private static ChatCompletionCreateParams.Builder params(String model) {
+    return ChatCompletionCreateParams.builder()
+        .model(model)
+        .temperature(0)
+        .maxCompletionTokens(8)
+        .streamOptions(ChatCompletionStreamOptions.builder().includeUsage(true).build());
+  }
+
+  private static OpenAIClient openAi(String key) {
+    return OpenAIOkHttpClient.builder().baseUrl(server.url("/v1")).apiKey(key).build();
+  }
+}
