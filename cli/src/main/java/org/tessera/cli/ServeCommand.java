@@ -6,7 +6,6 @@ import java.nio.file.Path;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Optional;
-import java.util.Set;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CountDownLatch;
 import org.tessera.api.LoadOptions;
@@ -134,7 +133,6 @@ final class ServeCommand implements Callable<Integer> {
         servedModelName,
         new LinkedHashSet<>(allowedOrigins),
         new LinkedHashSet<>(allowedHosts),
-        Set.of(),
         allowVideoFiles,
         vllmMetrics,
         maxInputTokens,

@@ -25,8 +25,8 @@ final class ChatParser {
   }
 
   /** The messages of {@code body} with its options for pictures. */
-  ChatRequest parse(Fields body, GenerationOptions generation) {
-    Conversation conversation = new Conversation(body);
+  ChatRequest parse(Fields body, GenerationOptions generation, PictureMemory memory) {
+    Conversation conversation = new Conversation(body, memory);
     if (!body.has("messages")) {
       throw body.missing("messages");
     }
@@ -34,16 +34,23 @@ final class ChatParser {
     return conversation.request(generation);
   }
 
+  /** For the pictures of one request. */
+  PictureMemory memory() {
+    return pictures.memory();
+  }
+
   /** One request while its messages are read. */
   private final class Conversation {
     private final Fields body;
+    private final PictureMemory memory;
     private final List<Message> messages = new ArrayList<>();
     private int pictureCount;
     private boolean video;
     private @Nullable Integer maxSliceNums;
     private @Nullable Boolean useImageId;
 
-    Conversation(Fields body) {
+    Conversation(Fields body, PictureMemory memory) {
+      this.memory = memory;
       this.body = body;
       noteOptions(body);
     }
@@ -87,11 +94,13 @@ final class ChatParser {
         case "image_url", "input_image" -> {
           count(part, 1);
           yield List.of(
-              new Part.Picture(pictures.picture(part.param("image_url"), url(part, "image_url"))));
+              new Part.Picture(
+                  pictures.picture(part.param("image_url"), url(part, "image_url"), memory)));
         }
         case "video_url" -> {
           video = true;
-          List<Image> frames = pictures.frames(part.param("video_url"), url(part, "video_url"));
+          List<Image> frames =
+              pictures.frames(part.param("video_url"), url(part, "video_url"), memory);
           count(part, frames.size());
           yield frames.stream().map(frame -> (Part) new Part.Picture(frame)).toList();
         }

@@ -49,7 +49,12 @@ final class ChatRoute implements Handler {
 
   @Override
   public void handle(ServerRequest request, ServerResponse response) {
-    Call call = bodies.parse(request, this::parse);
+    try (PictureMemory memory = parser.memory()) {
+      answer(bodies.parse(request, body -> parse(body, memory)), response);
+    }
+  }
+
+  private void answer(Call call, ServerResponse response) {
     ChatJson json = new ChatJson(tessera, model.name());
     if (call.stream()) {
       Streamed sink = new Streamed(json, call, response);
@@ -67,7 +72,7 @@ final class ChatRoute implements Handler {
     }
   }
 
-  private Call parse(Fields body) {
+  private Call parse(Fields body, PictureMemory memory) {
     model.check(body);
     if (!(ResponseFormat.of(body, limits) instanceof ResponseFormat.Text)) {
       throw ApiException.unsupported("response_format", "only text answers are supported");
@@ -89,7 +94,8 @@ final class ChatRoute implements Handler {
                 body,
                 limits,
                 maxTokens.isPresent() ? maxTokens : maxTokensOld,
-                logprobs ? Math.max(1, top) : 0)),
+                logprobs ? Math.max(1, top) : 0),
+            memory),
         body.integer("n", 1, limits.maxChoices()).orElse(1),
         logprobs,
         top,

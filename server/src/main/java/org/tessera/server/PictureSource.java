@@ -25,6 +25,7 @@ final class PictureSource {
   private final ServerOptions options;
   private final ServerMetrics metrics;
   private final ImageLimits limits;
+  private final MemoryBudget budget;
 
   /** Decoding is work for cores: as many at a time as there are, on threads of their own. */
   private final ExecutorService decoders;
@@ -38,10 +39,16 @@ final class PictureSource {
             options.limits().maxPicturePixels(),
             MAX_SIDE_PIXELS,
             MAX_ASPECT_RATIO);
+    budget = new MemoryBudget("pictures", options.limits().maxPictureMemoryBytes());
     decoders =
         Executors.newFixedThreadPool(
             Runtime.getRuntime().availableProcessors(),
             Thread.ofPlatform().daemon().name("tessera-decode-", 0).factory());
+  }
+
+  /** To be closed when the request ends. */
+  PictureMemory memory() {
+    return new PictureMemory(budget);
   }
 
   /**
@@ -49,12 +56,12 @@ final class PictureSource {
    *
    * @param param the field that it came in
    */
-  Image picture(String param, String url) {
-    return decode(new Image.Encoded("the picture", data(param, url).bytes()));
+  Image picture(String param, String url, PictureMemory memory) {
+    return decode(memory, new Image.Encoded("the picture", data(param, url).bytes()));
   }
 
   /** The frames that a URL holds: a comma-separated list of JPEG pictures, or a video file. */
-  List<Image> frames(String param, String url) {
+  List<Image> frames(String param, String url, PictureMemory memory) {
     Data data = data(param, url);
     if (!data.type().equals("video/jpeg")) {
       Image.Encoded video = new Image.Encoded("the video", data.bytes());
@@ -65,7 +72,9 @@ final class PictureSource {
         throw ApiException.unsupported(
             param, "video files other than GIF are not allowed on this server; send single frames");
       }
-      return List.copyOf(timed(() -> new VideoFrames(limits).read(video)));
+      List<Image.Rgb> frames = timed(() -> new VideoFrames(limits).read(video));
+      frames.forEach(frame -> memory.take(frame.rgb().length));
+      return List.copyOf(frames);
     }
     String[] parts = data.text().split(",", options.limits().maxVideoFrames() + 1);
     if (parts.length > options.limits().maxVideoFrames()) {
@@ -74,13 +83,16 @@ final class PictureSource {
     }
     List<Image> frames = new ArrayList<>();
     for (String part : parts) {
-      frames.add(decode(new Image.Encoded("the frame " + frames.size(), base64(param, part))));
+      frames.add(
+          decode(memory, new Image.Encoded("the frame " + frames.size(), base64(param, part))));
     }
     return frames;
   }
 
-  private Image decode(Image.Encoded encoded) {
-    return timed(() -> ImageDecoder.decode(encoded, limits, /* applyExif= */ true));
+  private Image decode(PictureMemory memory, Image.Encoded encoded) {
+    Image.Rgb rgb = timed(() -> ImageDecoder.decode(encoded, limits, /* applyExif= */ true));
+    memory.take(rgb.rgb().length);
+    return rgb;
   }
 
   private <T> T timed(Callable<T> work) {

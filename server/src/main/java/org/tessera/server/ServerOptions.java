@@ -17,7 +17,6 @@ import org.tessera.error.InvalidRequestException;
  * @param allowedOrigins web pages that may call, such as {@code https://app.example}
  * @param allowedHosts names by which clients reach a server without a key, beside {@code localhost}
  *     and addresses
- * @param allowedPictureHosts hosts from which pictures are fetched; none by default
  * @param allowVideoFiles whether MP4 and the like are handed to an ffmpeg process
  * @param vllmMetrics whether metrics appear under vLLM's names too
  * @param maxInputTokens longer prompts are refused
@@ -29,7 +28,6 @@ public record ServerOptions(
     Optional<String> modelName,
     Set<String> allowedOrigins,
     Set<String> allowedHosts,
-    Set<String> allowedPictureHosts,
     boolean allowVideoFiles,
     boolean vllmMetrics,
     int maxInputTokens,
@@ -40,7 +38,6 @@ public record ServerOptions(
   public ServerOptions {
     allowedOrigins = Set.copyOf(allowedOrigins);
     allowedHosts = Set.copyOf(allowedHosts);
-    allowedPictureHosts = Set.copyOf(allowedPictureHosts);
     if (port < 0 || port > 65_535) {
       throw new InvalidRequestException("the port must be from 0 to 65535, not " + port);
     }
@@ -57,7 +54,6 @@ public record ServerOptions(
         DEFAULT_PORT,
         Optional.empty(),
         Optional.empty(),
-        Set.of(),
         Set.of(),
         Set.of(),
         false,

@@ -27,7 +27,10 @@ final class TokenizeRoute {
   }
 
   void tokenize(ServerRequest request, ServerResponse response) {
-    List<Integer> ids = bodies.parse(request, this::idsOf);
+    List<Integer> ids;
+    try (PictureMemory memory = parser.memory()) {
+      ids = bodies.parse(request, body -> idsOf(body, memory));
+    }
     ObjectNode body =
         Json.newObject().put("count", ids.size()).put("max_model_len", model.contextTokens());
     ArrayNode tokens = body.putArray("tokens");
@@ -46,10 +49,10 @@ final class TokenizeRoute {
     Replies.json(response, Json.newObject().put("prompt", tessera.detokenize(ids)));
   }
 
-  private List<Integer> idsOf(Fields body) {
+  private List<Integer> idsOf(Fields body, PictureMemory memory) {
     model.check(body);
     return body.has("messages")
-        ? tessera.tokenize(parser.parse(body, GenerationOptions.greedy()))
+        ? tessera.tokenize(parser.parse(body, GenerationOptions.greedy(), memory))
         : tessera.tokenize(body.requiredString("prompt"));
   }
 

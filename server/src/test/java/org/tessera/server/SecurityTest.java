@@ -76,7 +76,6 @@ class SecurityTest {
                 Optional.empty(),
                 Set.of(),
                 Set.of(),
-                Set.of(),
                 false,
                 false,
                 100,

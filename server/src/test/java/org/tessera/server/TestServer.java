@@ -52,7 +52,6 @@ final class TestServer implements AutoCloseable {
         Optional.of("tiny"),
         Set.of("https://app.example"),
         Set.of(),
-        Set.of(),
         false,
         true,
         2048,
