@@ -8,6 +8,8 @@ import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CountDownLatch;
+import java.util.logging.Level;
+import java.util.logging.Logger;
 import org.tessera.api.LoadOptions;
 import org.tessera.api.ModelInfo;
 import org.tessera.api.Tessera;
@@ -32,6 +34,9 @@ import picocli.CommandLine.Option;
     })
 final class ServeCommand implements Callable<Integer> {
   private static final String KEY_VARIABLE = "TESSERA_API_KEY";
+
+  /** Held, since the logging system forgets the level of a logger that nobody holds. */
+  private final Logger helidon = Logger.getLogger("io.helidon");
 
   @Mixin private final ModelArguments model = new ModelArguments();
 
@@ -110,6 +115,7 @@ final class ServeCommand implements Callable<Integer> {
   @Override
   public Integer call() throws Exception {
     ServerOptions options = options();
+    helidon.setLevel(Level.WARNING); // what it says of its start is ours to say
     try (Tessera tessera = load();
         TesseraServer server = TesseraServer.start(tessera, options)) {
       announce(tessera.info(), options, server.port());
