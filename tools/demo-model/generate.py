@@ -101,9 +101,10 @@ def collect_red_blue(evaluation: EvaluationSet, maker: SampleMaker, rng: Random,
         question = speaker.ask("colour", what=what)
         for name in ("red", "blue"):
             thing = replace(first, colour=name, rgb=shade(rng, name))
-            picture = draw(replace(scene, things=(thing, *scene.things[1:])), maker.fonts)
+            changed = replace(scene, things=(thing, *scene.things[1:]))
+            picture = draw(changed, maker.fonts)
             turn = Turn("colour_shape", question, colour_answer(speaker, what, thing))
-            sample = Sample([picture], [[turn]])
+            sample = Sample([picture], [changed], [[turn]])
             evaluation.add(sample, [turn], [evaluation.save_picture(picture, f"red-blue-{number:02}-{name}")], red_blue=number)
         number += 1
 

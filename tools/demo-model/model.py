@@ -346,15 +346,19 @@ class MiniCpmV(nn.Module):
         self.vpm = VisionTower(config)
         self.resampler = Resampler(config)
 
-    def encode_slices(self, patches: Tensor, sizes: Tensor, length: int) -> Tensor:
+    def see(self, patches: Tensor, sizes: Tensor, length: int) -> tuple[Tensor, PatchGrid]:
         """uint8 patches of all slices one after another, [total, 3 * patch * patch], with their grids [slices, 2]
-        (rows, columns), to [slices, queries, width]. Slices are padded to `length` patches."""
+        (rows, columns), to the tower's [slices, length, vision width]. Slices are padded to `length` patches."""
         counts = sizes.prod(1)
         starts = counts.cumsum(0) - counts
         offsets = torch.arange(length, device=sizes.device)[None].minimum(counts[:, None] - 1)
         padded = patches[starts[:, None] + offsets]
         grid = PatchGrid.of(sizes, length)
-        return self.resampler(self.vpm((padded.float() / 255 - 0.5) / 0.5, grid), grid)
+        return self.vpm((padded.float() / 255 - 0.5) / 0.5, grid), grid
+
+    def encode_slices(self, patches: Tensor, sizes: Tensor, length: int) -> Tensor:
+        """The same to the resampler's [slices, queries, width]."""
+        return self.resampler(*self.see(patches, sizes, length))
 
     def embed(self, ids: Tensor, visual: Tensor | None, places: Tensor) -> Tensor:
         """Token embeddings [batch, length, width] with visual rows [slices, queries, width] written over the

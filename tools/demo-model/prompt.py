@@ -34,13 +34,34 @@ class Encoded:
     """A prompt ready for the model.
 
     ids: token ids. answer: for each id, the number of the assistant's answer that it belongs to, or -1.
-    patches: uint8 [patches, 588] of each slice. grids: (rows, columns) of each slice.
+    patches: uint8 [patches, 588] of each slice. grids: (rows, columns) of each slice. regions: the part of a picture that
+    each slice shows.
     """
 
     ids: list[int] = field(default_factory=list)
     answer: list[int] = field(default_factory=list)
     patches: list[np.ndarray] = field(default_factory=list)
     grids: list[tuple[int, int]] = field(default_factory=list)
+    regions: list["Region"] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Region:
+    """Left, top, right and bottom of a part of picture number `picture`, as shares of its width and height."""
+
+    picture: int
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+    @staticmethod
+    def of_slices(picture: int, grid: tuple[int, int] | None) -> list["Region"]:
+        """The overview's, and those of the slices of a grid (columns, rows), in the order of `cut`."""
+        columns, rows = grid or (0, 0)
+        return [Region(picture, 0, 0, 1, 1),
+                *(Region(picture, column / columns, row / rows, (column + 1) / columns, (row + 1) / rows)
+                  for row in range(rows) for column in range(columns))]
 
 
 class PromptBuilder:
@@ -80,6 +101,7 @@ class PromptBuilder:
                 texts.append(part)
                 continue
             slices, grid = cut(part, settings)
+            encoded.regions += Region.of_slices(pictures, grid)
             for picture in slices:
                 patches, size = patchify(picture, settings.patch_size)
                 encoded.patches.append(patches)

@@ -19,9 +19,10 @@ VIDEO_OPTIONS = Options(max_slice_nums=2, use_image_id=False)
 
 @dataclass
 class Sample:
-    """Pictures and what is asked about them, group by group."""
+    """Pictures, what they show and what is asked about them, group by group."""
 
     pictures: list[Image.Image]
+    scenes: list[Scene]
     groups: list[Group]
     options: Options = field(default_factory=Options)
 
@@ -79,7 +80,7 @@ class SampleMaker:
     def _things(self, rng: Random, groups: int, level: float) -> Sample:
         scene = things_scene(rng, self.fonts, self.size(rng, level), self.for_evaluation,
                              most=6 if rng.random() < level else rng.choice([1, 1, 2, 3]), text_share=.15 * level)
-        return Sample([self.picture(rng, scene)], self._ask(rng, scene, ABOUT_THINGS, groups))
+        return Sample([self.picture(rng, scene)], [scene], self._ask(rng, scene, ABOUT_THINGS, groups))
 
     def _text(self, rng: Random, groups: int, level: float) -> Sample:
         longest = 6 if rng.random() < level + .2 else 3
@@ -87,7 +88,7 @@ class SampleMaker:
         asked = self._ask(rng, scene, ABOUT_TEXT, max(1, groups - 2))
         if rng.random() < .4:  # the whole text first: the most letters for one picture
             asked.insert(0, read(scene, self.speaker(rng), rng))
-        return Sample([self.picture(rng, scene)], asked)
+        return Sample([self.picture(rng, scene)], [scene], asked)
 
     def _small_text(self, rng: Random, groups: int, level: float) -> Sample:
         size = random_size(rng, self.settings.scale_resolution, 6, rng.choice([12, 12, 30, 70]), widest=1.8)
@@ -96,7 +97,7 @@ class SampleMaker:
         asked = self._ask(rng, scene, ABOUT_SMALL_TEXT, max(1, groups - 2))
         if rng.random() < .7:
             asked.insert(0, read_small(scene, self.speaker(rng), rng))
-        return Sample([self.picture(rng, scene)], asked)
+        return Sample([self.picture(rng, scene)], [scene], asked)
 
     def _pair(self, rng: Random, groups: int, level: float) -> Sample:
         size = self.size(rng, .25 * level)
@@ -120,7 +121,7 @@ class SampleMaker:
             asked += [group] if group else []
         if not asked:
             return self._pair(rng, groups, level)
-        return Sample([self.picture(rng, scene) for scene in scenes], asked)
+        return Sample([self.picture(rng, scene) for scene in scenes], list(scenes), asked)
 
     def _two(self, rng: Random, size: tuple[int, int]) -> tuple[Scene, Scene]:
         """Two independent pictures, often about the same colours and shapes."""
@@ -181,9 +182,9 @@ class SampleMaker:
         while len(asked) < min(groups, 3):
             group = movement(scenes[0], mover, direction, speaker, rng)
             asked += [group] if group else []
-        return Sample([draw(scene, self.fonts) for scene in scenes], asked, VIDEO_OPTIONS)
+        return Sample([draw(scene, self.fonts) for scene in scenes], scenes, asked, VIDEO_OPTIONS)
 
     def _talk(self, rng: Random, groups: int, level: float) -> Sample:
         speaker = self.speaker(rng)
         asked = [talk(None, speaker, rng) if rng.random() < .75 else no_picture(speaker, rng) for _ in range(min(groups, 3))]
-        return Sample([], asked)
+        return Sample([], [], asked)

@@ -397,11 +397,11 @@ def text_scene(rng: Random, fonts: Fonts, size: tuple[int, int], for_evaluation:
 def small_text_scene(rng: Random, fonts: Fonts, size: tuple[int, int], tiles: tuple[int, int], refined: float,
                      for_evaluation: bool) -> Scene:
     """Things and one small line that lies within one tile of the grid (columns, rows). `refined` is the factor by which
-    the picture is scaled before it is cut, so that the letters are 11 to 17 pixels large in the slice."""
+    the picture is scaled before it is cut, so that the font is 15 to 21 pixels large in the slice."""
     width, height = size
     background = random_background(rng)
     text = random_text(rng, for_evaluation)
-    line = make_line(rng, text, fonts, background, max(8, round(rng.uniform(12, 20) / refined)))
+    line = make_line(rng, text, fonts, background, max(8, round(rng.uniform(15, 21) / refined)))
     tile_width, tile_height = width / tiles[0], height / tiles[1]
     column, row = rng.randrange(tiles[0]), rng.randrange(tiles[1])
     margin = 3 / refined

@@ -12,6 +12,7 @@ import argparse
 import json
 import math
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -21,14 +22,17 @@ from torch.utils.data import DataLoader
 
 from dataset import CATEGORIES, RECIPES, Batch, TrainingSteps
 from export import INDEX, write_weights
+from labels import KINDS, LabelHeads
 from model import MiniCpmV, ModelConfig, read_safetensors
 from muon import Muon
 
 MATRIX_RATE = 2.5e-3
 OTHER_RATE = 2e-3
+LABEL_WEIGHT = 0.3
+LABELS_UNTIL = 0.8  # the share of the run over which the weight of the labels falls to zero
 WARM_UP_STEPS = 50
 DECAY_SHARE = 0.4  # the last part of the run, in which the rate falls to zero
-LOG_STEPS = 50
+LOG_STEPS = 25
 SAVE_SECONDS = 90
 
 
@@ -63,13 +67,27 @@ def split_parameters(model: MiniCpmV) -> tuple[list[tuple[nn.Parameter, int]], l
     return matrices, others
 
 
-def loss_of(model: MiniCpmV, batch: Batch) -> tuple[Tensor, Tensor]:
-    """The summed loss of the batch's targets, and whether each target is the likeliest token."""
+@dataclass
+class Losses:
+    """Of a batch: the answers' summed loss, whether each target is the likeliest token, the labels' mean loss, and the
+    shares of labels of each kind told right by patches, then by queries."""
+
+    answers: Tensor
+    hits: Tensor
+    labels: Tensor
+    label_shares: Tensor
+
+
+def losses_of(model: MiniCpmV, heads: LabelHeads, batch: Batch) -> Losses:
     with torch.autocast(batch.ids.device.type, torch.bfloat16):
-        visual = model.encode_slices(batch.patches, batch.grids, batch.slice_length) if len(batch.places) else None
-        hidden = model.llm.model(model.embed(batch.ids, visual, batch.places))
+        features, grid = model.see(batch.patches, batch.grids, batch.slice_length)
+        visual = model.resampler(features, grid)
+        patch_loss, patch_shares = heads.patches.loss(features[grid.valid], batch.patch_labels)
+        query_loss, query_shares = heads.queries.loss(visual.flatten(0, 1), batch.query_labels.flatten(0, 1))
+        hidden = model.llm.model(model.embed(batch.ids, visual if len(batch.places) else None, batch.places))
         logits = model.llm.lm_head(hidden.flatten(0, 1)[batch.sources]).float()
-    return F.cross_entropy(logits, batch.targets, reduction="sum"), logits.argmax(1) == batch.targets
+    return Losses(F.cross_entropy(logits, batch.targets, reduction="sum"), logits.argmax(1) == batch.targets,
+                  patch_loss + query_loss, torch.cat([patch_shares, query_shares]))
 
 
 class Scores:
@@ -78,18 +96,24 @@ class Scores:
     def __init__(self, device: str) -> None:
         self.right = torch.zeros(len(CATEGORIES), device=device)
         self.seen = torch.zeros(len(CATEGORIES), device=device)
+        self.label_shares: list[Tensor] = []
 
-    def add(self, batch: Batch, hits: Tensor) -> None:
+    def add(self, batch: Batch, losses: Losses) -> None:
         ones = torch.ones_like(batch.categories, dtype=torch.float)
-        right = ones.scatter_reduce(0, batch.turns, hits.float(), "amin")
+        right = ones.scatter_reduce(0, batch.turns, losses.hits.float(), "amin")
         self.right.index_add_(0, batch.categories, right)
         self.seen.index_add_(0, batch.categories, ones)
+        self.label_shares.append(losses.label_shares.detach())
 
     def take(self) -> str:
         shares = (100 * self.right / self.seen.clamp(min=1)).tolist()
         self.right.zero_()
         self.seen.zero_()
-        return " ".join(f"{name[:8]} {share:.0f}" for name, share in zip(CATEGORIES, shares))
+        labels = (100 * torch.stack(self.label_shares).mean(0)).tolist()
+        self.label_shares.clear()
+        return " ".join(f"{name[:8]} {share:.0f}" for name, share in zip(CATEGORIES, shares)) + "; labels of patches " \
+            + "/".join(f"{share:.0f}" for share in labels[:KINDS]) + ", queries " \
+            + "/".join(f"{share:.0f}" for share in labels[KINDS:])
 
 
 def rate_at(elapsed: float, steps_in_run: int) -> float:
@@ -101,7 +125,9 @@ def train(arguments: argparse.Namespace) -> None:
     torch.manual_seed(0)
     torch.multiprocessing.set_sharing_strategy("file_system")
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    if device == "cpu":
+    if device == "cuda":  # cuDNN's attention is planned anew for every shape, and no two batches have the same
+        torch.backends.cuda.enable_cudnn_sdp(False)
+    else:
         torch.set_num_threads(arguments.threads)
     started = time.monotonic()
     model = MiniCpmV(ModelConfig.read(arguments.model / "config.json"))
@@ -113,14 +139,17 @@ def train(arguments: argparse.Namespace) -> None:
                                   strict=False)
         first_step = json.loads((arguments.resume / "progress.json").read_text())["step"]
     samples = TrainingSteps(RECIPES[arguments.recipe], arguments.model, arguments.fonts, arguments.seed, first_step)
-    steps = iter(DataLoader(samples, batch_size=None, num_workers=arguments.workers, prefetch_factor=2))
+    steps = iter(DataLoader(samples, batch_size=None, num_workers=arguments.workers, prefetch_factor=2,
+                            pin_memory=device == "cuda"))
+    heads = LabelHeads(model.config.vision_hidden_size, model.config.hidden_size).to(device)
     model.to(device)
     if arguments.compile:
         for layer in [*model.vpm.encoder.layers, *model.llm.model.layers]:
             layer.compile(dynamic=True)
     matrices, others = split_parameters(model)
+    others += heads.parameters()
     muon = Muon(matrices)
-    adam = torch.optim.AdamW(others, lr=OTHER_RATE, betas=(0.9, 0.98), weight_decay=0.0, fused=True)
+    adam = torch.optim.AdamW(others, lr=OTHER_RATE, betas=(0.9, 0.98), weight_decay=0.0)
     scores, losses, waited, targets_seen = Scores(device), torch.zeros((), device=device), 0.0, 0
     saved = logged = time.monotonic()
     step = first_step
@@ -129,17 +158,19 @@ def train(arguments: argparse.Namespace) -> None:
         batches = [batch.to(device) for batch in next(steps)]
         waited += time.monotonic() - asked
         targets = sum(len(batch.targets) for batch in batches)
+        label_weight = LABEL_WEIGHT * max(0.0, 1 - elapsed / LABELS_UNTIL)
         for batch in batches:
-            loss, hits = loss_of(model, batch)
-            (loss / targets).backward()
-            losses += loss.detach()
-            scores.add(batch, hits)
+            found = losses_of(model, heads, batch)
+            (found.answers / targets + label_weight / len(batches) * found.labels).backward()
+            losses += found.answers.detach()
+            scores.add(batch, found)
         rate = rate_at(elapsed, step - first_step)
         nn.utils.clip_grad_norm_(others, 1.0)
         muon.step(MATRIX_RATE * rate)
         adam.param_groups[0]["lr"] = OTHER_RATE * rate
         adam.step()
         model.zero_grad(set_to_none=True)
+        heads.zero_grad(set_to_none=True)
         step += 1
         targets_seen += targets
         if step % LOG_STEPS == 0:

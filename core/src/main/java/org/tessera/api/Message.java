@@ -21,6 +21,11 @@ public record Message(Role role, List<Part> content) {
     return new Message(Role.USER, List.of(new Part.Text(text)));
   }
 
+  /** What a function returned that the assistant's last turn called. */
+  public static Message tool(String result) {
+    return new Message(Role.TOOL, List.of(new Part.Text(result)));
+  }
+
   /** A question about pictures: the pictures first, then the text. */
   public static Message user(String text, Image... images) {
     List<Part> parts = new ArrayList<>();

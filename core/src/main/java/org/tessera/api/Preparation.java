@@ -5,10 +5,13 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
+import java.util.function.Function;
 import org.tessera.config.CheckpointConfig;
 import org.tessera.engine.EngineRequest;
 import org.tessera.engine.EngineRequest.ImageInput;
 import org.tessera.error.InvalidRequestException;
+import org.tessera.guide.Guide;
+import org.tessera.guide.Guides;
 import org.tessera.image.Grid;
 import org.tessera.image.ImageDecoder;
 import org.tessera.image.ImageDigest;
@@ -19,6 +22,9 @@ import org.tessera.kv.SequenceTokens.ImageRange;
 import org.tessera.prompt.ImageSpan;
 import org.tessera.prompt.Prompt;
 import org.tessera.prompt.PromptBuilder;
+import org.tessera.text.Tokenizer;
+import org.tessera.tools.Tool;
+import org.tessera.tools.ToolPrompt;
 
 /** Turns requests into what the engine runs. Immutable, for any number of threads. */
 final class Preparation {
@@ -28,8 +34,14 @@ final class Preparation {
   private final int maxSliceNums;
   private final Set<Integer> terminators;
   private final int vocabSize;
+  private final Guides guides;
 
-  Preparation(CheckpointConfig config, PromptBuilder promptBuilder, Set<Integer> terminators) {
+  Preparation(
+      CheckpointConfig config,
+      Tokenizer tokenizer,
+      PromptBuilder promptBuilder,
+      Set<Integer> terminators) {
+    this.guides = new Guides(tokenizer, terminators, config.model().vocabSize());
     this.processor = ImageProcessor.of(config.preprocessor());
     this.promptBuilder = promptBuilder;
     this.limits = ImageLimits.defaults();
@@ -41,15 +53,16 @@ final class Preparation {
   Prepared prepare(ChatRequest request) {
     long start = System.nanoTime();
     InputOptions input = request.input();
-    List<Image> images = images(request);
+    Optional<Guide> guide = guide(request);
+    List<Message> messages = ToolPrompt.apply(request.messages(), request.tools());
+    List<Image> images = images(messages);
     promptBuilder.checkPictureCount(images.size(), input);
     // Pictures are independent of each other: decoding and resizing them takes all cores.
     List<Picture> pictures = images.parallelStream().map(image -> process(image, input)).toList();
     List<Optional<Grid>> grids =
         pictures.stream().map(picture -> picture.processed().plan().grid()).toList();
-    Prompt prompt =
-        promptBuilder.build(request.messages(), grids, input, /* addGenerationPrompt= */ true);
-    EngineRequest engineRequest = engineRequest(request, prompt, pictures);
+    Prompt prompt = promptBuilder.build(messages, grids, input, /* addGenerationPrompt= */ true);
+    EngineRequest engineRequest = engineRequest(request, prompt, pictures, guide);
     return new Prepared(prompt, engineRequest, (System.nanoTime() - start) / 1e6);
   }
 
@@ -64,12 +77,17 @@ final class Preparation {
     Prompt prompt = new Prompt(request.promptIds(), List.of(), 0);
     EngineRequest engineRequest =
         new EngineRequest(
-            prompt.toArray(), List.of(), request.generation(), terminators, request.cacheSalt());
+            prompt.toArray(),
+            List.of(),
+            request.generation(),
+            terminators,
+            Optional.empty(),
+            request.cacheSalt());
     return new Prepared(prompt, engineRequest, (System.nanoTime() - start) / 1e6);
   }
 
-  private static List<Image> images(ChatRequest request) {
-    return request.messages().stream()
+  private static List<Image> images(List<Message> messages) {
+    return messages.stream()
         .flatMap(message -> message.content().stream())
         .filter(Part.Picture.class::isInstance)
         .map(part -> ((Part.Picture) part).image())
@@ -85,7 +103,27 @@ final class Preparation {
     return new Picture(processor.process(rgb, slices), ImageDigest.of(rgb, slices, ""));
   }
 
-  private EngineRequest engineRequest(ChatRequest request, Prompt prompt, List<Picture> pictures) {
+  /** Before any picture is decoded: a format that is refused costs no more. */
+  private Optional<Guide> guide(ChatRequest request) {
+    List<Tool> demanded = request.tools().demanded();
+    if (!demanded.isEmpty() && !(request.format() instanceof ResponseFormat.Text)) {
+      throw new InvalidRequestException(
+          "tool_choice demands a call, which the response format rules out: give one of them");
+    }
+    Optional<Guide> guide =
+        demanded.isEmpty()
+            ? guides.of(request.format())
+            : Optional.of(guides.of(demanded, request.tools().choice()));
+    if (guide.isPresent() && request.input().compatOriginal()) {
+      throw new InvalidRequestException(
+          "the original drops the token '!' from answers, which would break a response format:"
+              + " leave compat original out");
+    }
+    return guide;
+  }
+
+  private EngineRequest engineRequest(
+      ChatRequest request, Prompt prompt, List<Picture> pictures, Optional<Guide> guide) {
     int[] ids = prompt.toArray();
     int[] droppedBefore = new int[ids.length + 1];
     if (request.input().compatOriginal()) {
@@ -100,7 +138,12 @@ final class Preparation {
       images.add(new ImageInput(range, picture.processed().slices().get(span.sliceIndex())));
     }
     return new EngineRequest(
-        ids, images, request.generation(), terminators, request.input().cacheSalt());
+        ids,
+        images,
+        request.generation(),
+        terminators,
+        guide.map(Function.identity()),
+        request.input().cacheSalt());
   }
 
   /**

@@ -6,7 +6,9 @@ import java.util.Locale;
 public enum Role {
   SYSTEM,
   USER,
-  ASSISTANT;
+  ASSISTANT,
+  /** The result of a function that the assistant called. */
+  TOOL;
 
   /** As chat templates and JSON write it. */
   public String lowerCase() {

@@ -100,7 +100,7 @@ public final class Tessera implements AutoCloseable {
     Tokenizer tokenizer = Tokenizer.load(checkpoint);
     Set<Integer> terminators = terminators(tokenizer, config);
     PromptBuilder promptBuilder = PromptBuilder.of(tokenizer, config);
-    Preparation preparation = new Preparation(config, promptBuilder, terminators);
+    Preparation preparation = new Preparation(config, tokenizer, promptBuilder, terminators);
 
     Resources resources = new Resources();
     try {

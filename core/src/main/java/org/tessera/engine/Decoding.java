@@ -2,11 +2,13 @@ package org.tessera.engine;
 
 import java.util.List;
 import java.util.Set;
+import java.util.function.Supplier;
 import org.tessera.api.FinishReason;
 import org.tessera.api.GenerationOptions;
 import org.tessera.sampling.BeamSearch;
 import org.tessera.sampling.Sampler;
 import org.tessera.sampling.TokenChoice;
+import org.tessera.sampling.TokenConstraint;
 
 /** How a generation goes from logits to its next tokens: one sequence sampled, or several beams. */
 sealed interface Decoding {
@@ -16,10 +18,15 @@ sealed interface Decoding {
   /** What to report of an answer that must end before it is finished. */
   List<TokenChoice> best();
 
-  static Decoding of(GenerationOptions options, Set<Integer> terminators, int vocabSize) {
-    return options.numBeams() > 1
-        ? new Beams(options, new BeamSearch(options, terminators, vocabSize), terminators)
-        : new Sampled(options, new Sampler(options, terminators, vocabSize), terminators);
+  static Decoding of(EngineRequest request, int vocabSize) {
+    GenerationOptions options = request.options();
+    Set<Integer> terminators = request.terminators();
+    if (options.numBeams() > 1) {
+      return new Beams(options, new BeamSearch(options, terminators, vocabSize), terminators);
+    }
+    TokenConstraint constraint = request.constraint().map(Supplier::get).orElse(null);
+    return new Sampled(
+        options, new Sampler(options, terminators, vocabSize, constraint), terminators);
   }
 
   /**

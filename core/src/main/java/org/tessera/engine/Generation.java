@@ -35,7 +35,7 @@ public final class Generation {
       VisionLanguageModel.Spec spec) {
     this.request = request;
     this.listener = listener;
-    this.decoding = Decoding.of(request.options(), request.terminators(), spec.vocabSize());
+    this.decoding = Decoding.of(request, spec.vocabSize());
     this.features = new ImageFeatures(id, request.images(), spec.queryNum());
     this.promptTokens = request.promptIds().length;
     SequenceTokens tokens =

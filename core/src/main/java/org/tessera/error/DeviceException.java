@@ -2,8 +2,11 @@ package org.tessera.error;
 
 import org.jspecify.annotations.Nullable;
 
-/** A device or a backend that cannot run, or failed while running. */
-public final class DeviceException extends TesseraException {
+/**
+ * A device or a backend that cannot run, or failed while running. Open, so that a backend can say
+ * which call failed and how.
+ */
+public non-sealed class DeviceException extends TesseraException {
   private static final long serialVersionUID = 1L;
 
   public DeviceException(String message) {

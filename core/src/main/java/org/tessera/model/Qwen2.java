@@ -9,6 +9,7 @@ import org.tessera.ops.Heads;
 import org.tessera.ops.KvLayer;
 import org.tessera.ops.Ops;
 import org.tessera.ops.PagedBatch;
+import org.tessera.ops.RmsNorm;
 import org.tessera.parallel.ColumnLinear;
 import org.tessera.parallel.GateUpLinear;
 import org.tessera.parallel.QkvLinear;
@@ -24,15 +25,13 @@ import org.tessera.weights.Weights;
  */
 final class Qwen2 {
   private final Rank rank;
-  private final float eps;
   private final Matrix embedTokens;
   private final List<DecoderLayer> layers;
-  private final Tensor norm;
+  private final RmsNorm norm;
   private final ColumnLinear lmHead;
 
   Qwen2(Weights weights, ModelConfig config, Rank rank) {
     this.rank = rank;
-    this.eps = config.rmsNormEps();
     Weights model = weights.at("model");
     int hidden = config.hiddenSize();
     int vocab = config.vocabSize();
@@ -41,11 +40,15 @@ final class Qwen2 {
     for (int i = 0; i < config.numHiddenLayers(); i++) {
       layers.add(new DecoderLayer(model.at("layers").at(Integer.toString(i)), config, rank));
     }
-    norm = model.at("norm").vector("weight", hidden);
+    norm = norm(model.at("norm"), config);
     lmHead =
         config.tieWordEmbeddings()
             ? ColumnLinear.of(embedTokens, rank)
             : ColumnLinear.load(weights, "lm_head", vocab, hidden, rank);
+  }
+
+  private static RmsNorm norm(Weights weights, ModelConfig config) {
+    return new RmsNorm(weights.vector("weight", config.hiddenSize()), config.rmsNormEps());
   }
 
   /** The heads of one layer of the whole model. */
@@ -77,21 +80,16 @@ final class Qwen2 {
 
   /** hidden [n, hidden_size] of the rows wanted to logits F32 [n, vocab_size]. */
   void logits(Tensor hidden, Tensor logits, Workspace workspace) {
-    try (var scope = workspace.open()) {
-      Tensor normed = workspace.allocate(hidden.rows(), hidden.columns());
-      rank.ops().rmsNorm(hidden, norm, eps, normed);
-      lmHead.forward(normed, logits, workspace);
-    }
+    lmHead.forward(hidden, norm, logits, workspace);
   }
 
   private static final class DecoderLayer {
     private final Ops ops;
-    private final float eps;
     private final double ropeTheta;
-    private final Tensor inputLayernorm;
+    private final RmsNorm inputLayernorm;
     private final QkvLinear qkvProj;
     private final RowLinear oProj;
-    private final Tensor postAttentionLayernorm;
+    private final RmsNorm postAttentionLayernorm;
     private final GateUpLinear gateUpProj;
     private final RowLinear downProj;
 
@@ -99,39 +97,32 @@ final class Qwen2 {
       int hidden = config.hiddenSize();
       Heads heads = heads(config);
       ops = rank.ops();
-      eps = config.rmsNormEps();
       ropeTheta = config.ropeTheta();
-      inputLayernorm = weights.at("input_layernorm").vector("weight", hidden);
+      inputLayernorm = norm(weights.at("input_layernorm"), config);
       qkvProj = QkvLinear.load(weights.at("self_attn"), hidden, heads, rank);
       oProj = RowLinear.load(weights.at("self_attn"), "o_proj", hidden, heads.queryColumns(), rank);
-      postAttentionLayernorm = weights.at("post_attention_layernorm").vector("weight", hidden);
+      postAttentionLayernorm = norm(weights.at("post_attention_layernorm"), config);
       gateUpProj = GateUpLinear.load(weights.at("mlp"), hidden, config.intermediateSize(), rank);
       downProj =
           RowLinear.load(weights.at("mlp"), "down_proj", hidden, config.intermediateSize(), rank);
     }
 
     void forward(Tensor hidden, PagedBatch batch, KvLayer cache, Workspace workspace) {
+      attend(hidden, batch, cache, workspace);
       try (var scope = workspace.open()) {
-        Tensor normed = workspace.allocate(hidden.rows(), hidden.columns());
-        ops.rmsNorm(hidden, inputLayernorm, eps, normed);
-        attend(normed, batch, cache, hidden, workspace);
-        ops.rmsNorm(hidden, postAttentionLayernorm, eps, normed);
         Tensor gated = workspace.allocate(hidden.rows(), gateUpProj.columns());
-        gateUpProj.forward(normed, gated, workspace);
+        gateUpProj.forward(hidden, postAttentionLayernorm, gated, workspace);
         downProj.addTo(gated, hidden, workspace);
       }
     }
 
-    private void attend(
-        Tensor normed, PagedBatch batch, KvLayer cache, Tensor hidden, Workspace workspace) {
+    private void attend(Tensor hidden, PagedBatch batch, KvLayer cache, Workspace workspace) {
       Heads heads = qkvProj.heads();
       float scale = (float) (1 / Math.sqrt(heads.width()));
       try (var scope = workspace.open()) {
-        Tensor qkv = workspace.allocate(normed.rows(), qkvProj.columns());
-        qkvProj.forward(normed, qkv);
-        ops.rope(qkvProj.queriesAndKeys(qkv), batch.positions(), heads.width(), ropeTheta);
-        ops.writeKv(qkvProj.keys(qkv), qkvProj.values(qkv), batch.slots(), cache);
-        Tensor attended = workspace.allocate(normed.rows(), heads.queryColumns());
+        Tensor qkv = workspace.allocate(hidden.rows(), qkvProj.columns());
+        qkvProj.forward(hidden, inputLayernorm, ropeTheta, batch, cache, qkv, workspace);
+        Tensor attended = workspace.allocate(hidden.rows(), heads.queryColumns());
         ops.pagedAttention(qkvProj.queries(qkv), cache, batch, heads, scale, attended);
         oProj.addTo(attended, hidden, workspace);
       }

@@ -61,6 +61,60 @@ public interface Ops {
   void siluMul(Tensor gateUp, Tensor out);
 
   /**
+   * {@code out = rmsNorm(x) wᵀ}: what a device may do in one pass over the weights. {@code scratch}
+   * is for the rows of a device that does not.
+   *
+   * @param scratch like x; its content afterwards is undefined
+   * @param out [x.rows, w.rows]; F32 is allowed whatever the activation type (logits)
+   */
+  default void normLinear(Tensor x, RmsNorm norm, Matrix w, Tensor scratch, Tensor out) {
+    rmsNorm(x, norm.weight(), norm.eps(), scratch);
+    linear(scratch, w, null, Activation.NONE, out);
+  }
+
+  /**
+   * {@code out = siluMul(rmsNorm(x) wᵀ)}: the first half of a SwiGLU block.
+   *
+   * @param w the gate's rows above as many of the up projection
+   * @param scratch as in {@link #normLinear}
+   * @param gateUp [x.rows, w.rows], scratch too
+   * @param out [x.rows, w.rows / 2]
+   */
+  default void normSiluMul(
+      Tensor x, RmsNorm norm, Matrix w, Tensor scratch, Tensor gateUp, Tensor out) {
+    normLinear(x, norm, w, scratch, gateUp);
+    siluMul(gateUp, out);
+  }
+
+  /**
+   * The queries, keys and values of new rows: {@code rmsNorm(x) wᵀ + bias}, queries and keys
+   * rotated, keys and values written to {@code batch.slots} of the cache.
+   *
+   * @param w the rows of the queries, then of the keys, then of the values, as heads say
+   * @param scratch as in {@link #normLinear}
+   * @param qkv [x.rows, w.rows]; afterwards its first {@code heads.queryColumns} columns are the
+   *     queries and the others undefined
+   */
+  default void normQkv(
+      Tensor x,
+      RmsNorm norm,
+      Matrix w,
+      Tensor bias,
+      Heads heads,
+      double theta,
+      PagedBatch batch,
+      KvLayer cache,
+      Tensor scratch,
+      Tensor qkv) {
+    rmsNorm(x, norm.weight(), norm.eps(), scratch);
+    linear(scratch, w, bias, Activation.NONE, qkv);
+    int keys = heads.queryColumns();
+    int values = keys + heads.keyValueColumns();
+    rope(qkv.columns(0, values), batch.positions(), heads.width(), theta);
+    writeKv(qkv.columns(keys, values), qkv.columns(values, qkv.columns()), batch.slots(), cache);
+  }
+
+  /**
    * Attention over packed segments, every query to every key of the segment with the same number:
    * {@code softmax(scale q kᵀ) v} by heads.
    *

@@ -3,7 +3,7 @@ package org.tessera.parallel;
 import java.util.List;
 import org.tessera.device.Workspace;
 import org.tessera.error.PlanException;
-import org.tessera.ops.Activation;
+import org.tessera.ops.RmsNorm;
 import org.tessera.tensor.Matrix;
 import org.tessera.tensor.Tensor;
 import org.tessera.weights.Cut;
@@ -12,7 +12,7 @@ import org.tessera.weights.Weights.Part;
 
 /**
  * The gate and up projections of a SwiGLU block as one matrix, divided over the ranks: {@code
- * silu(gate(x)) * up(x)}.
+ * silu(gate(norm(x))) * up(norm(x))}.
  */
 public final class GateUpLinear {
   private final Rank rank;
@@ -51,12 +51,12 @@ public final class GateUpLinear {
     return weight.rows() / 2;
   }
 
-  /** x [n, inputs] to out [n, {@link #columns}]. */
-  public void forward(Tensor x, Tensor out, Workspace workspace) {
+  /** x [n, inputs], which is normalised first, to out [n, {@link #columns}]. */
+  public void forward(Tensor x, RmsNorm norm, Tensor out, Workspace workspace) {
     try (var scope = workspace.open()) {
+      Tensor scratch = workspace.allocate(x.rows(), x.columns());
       Tensor gateUp = workspace.allocate(x.rows(), weight.rows());
-      rank.ops().linear(x, weight, null, Activation.NONE, gateUp);
-      rank.ops().siluMul(gateUp, out);
+      rank.ops().normSiluMul(x, norm, weight, scratch, gateUp, out);
     }
   }
 }

@@ -1,9 +1,13 @@
 package org.tessera.parallel;
 
 import java.util.List;
+import org.tessera.device.Workspace;
 import org.tessera.error.PlanException;
 import org.tessera.ops.Activation;
 import org.tessera.ops.Heads;
+import org.tessera.ops.KvLayer;
+import org.tessera.ops.PagedBatch;
+import org.tessera.ops.RmsNorm;
 import org.tessera.tensor.Matrix;
 import org.tessera.tensor.Tensor;
 import org.tessera.weights.Cut;
@@ -71,9 +75,22 @@ public final class QkvLinear {
     rank.ops().linear(x, weight, bias, Activation.NONE, out);
   }
 
-  /** The queries and keys of an output: what positions rotate. */
-  public Tensor queriesAndKeys(Tensor out) {
-    return out.columns(0, heads.queryColumns() + heads.keyValueColumns());
+  /**
+   * The decoder's way: normalises x [n, inputs], rotates queries and keys by their positions and
+   * writes keys and values to the cache. Of out [n, {@link #columns}] the queries are valid.
+   */
+  public void forward(
+      Tensor x,
+      RmsNorm norm,
+      double ropeTheta,
+      PagedBatch batch,
+      KvLayer cache,
+      Tensor out,
+      Workspace workspace) {
+    try (var scope = workspace.open()) {
+      Tensor scratch = workspace.allocate(x.rows(), x.columns());
+      rank.ops().normQkv(x, norm, weight, bias, heads, ropeTheta, batch, cache, scratch, out);
+    }
   }
 
   public Tensor queries(Tensor out) {

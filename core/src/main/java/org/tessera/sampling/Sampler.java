@@ -6,6 +6,7 @@ import java.util.List;
 import java.util.Set;
 import java.util.random.RandomGenerator;
 import java.util.random.RandomGeneratorFactory;
+import org.jspecify.annotations.Nullable;
 import org.tessera.api.GenerationOptions;
 import org.tessera.error.GenerationException;
 
@@ -22,6 +23,10 @@ import org.tessera.error.GenerationException;
  * java.util.random}) from the request's seed, one {@code nextDouble} for each sampled token: the
  * same logits and seed give the same tokens, whatever else runs beside them.
  *
+ * <p>A {@link TokenConstraint} comes before all of that: what it rules out is as if the model gave
+ * it the logit -infinity, in log-probabilities too, as in vLLM. Where it leaves nothing but
+ * terminators, {@code min_new_tokens} does not hold.
+ *
  * <p>Not thread-safe. Rows are read, never written. After the first tokens nothing is allocated.
  */
 public final class Sampler {
@@ -30,6 +35,12 @@ public final class Sampler {
   private final GenerationOptions options;
   private final List<Integer> terminators;
   private final RandomGenerator random;
+  private final @Nullable TokenConstraint constraint;
+
+  /** The row with what the constraint rules out at -infinity. */
+  private final float[] constrained;
+
+  private boolean mustTerminate;
 
   /** What top-p may drop: 1 - top_p in decimal as Python takes it, then float as PyTorch does. */
   private final float dropMass;
@@ -58,7 +69,22 @@ public final class Sampler {
    * @throws GenerationException where a terminator is not in the vocabulary
    */
   public Sampler(GenerationOptions options, Set<Integer> terminators, int vocabSize) {
+    this(options, terminators, vocabSize, null);
+  }
+
+  /**
+   * As {@link #Sampler(GenerationOptions, Set, int)}, for an answer that must keep to a constraint.
+   *
+   * @param constraint of this answer alone, or null
+   */
+  public Sampler(
+      GenerationOptions options,
+      Set<Integer> terminators,
+      int vocabSize,
+      @Nullable TokenConstraint constraint) {
     this.options = options;
+    this.constraint = constraint;
+    constrained = new float[constraint == null ? 0 : vocabSize];
     this.terminators = Logits.requireTerminators(terminators, vocabSize);
     RandomGeneratorFactory<RandomGenerator> factory = RandomGeneratorFactory.of(RANDOM_ALGORITHM);
     random =
@@ -78,7 +104,7 @@ public final class Sampler {
    * @throws GenerationException where a logit is NaN or +infinity, or no token is possible
    */
   public int next(float[] logits) {
-    int tokenId = pick(logits);
+    int tokenId = pick(constrain(logits));
     accept(tokenId);
     return tokenId;
   }
@@ -87,16 +113,21 @@ public final class Sampler {
    * As {@link #next}, with the log-probabilities of the token and of the {@code logprobs} likeliest
    * ones.
    */
-  public TokenChoice choose(float[] logits) {
-    int tokenId = next(logits);
+  public TokenChoice choose(float[] row) {
+    float[] logits = constrain(row);
+    int tokenId = pick(logits);
     double logSumExp = Logits.logSumExp(logits);
     TopK likeliest = new TopK(options.logprobs());
     likeliest.offerAll(logits, 0f, 0);
     likeliest.sort();
     List<TokenChoice.Alternative> top = new ArrayList<>();
     for (int rank = 0; rank < likeliest.size(); rank++) {
+      if (likeliest.score(rank) == Float.NEGATIVE_INFINITY) {
+        break;
+      }
       top.add(new TokenChoice.Alternative(likeliest.id(rank), likeliest.score(rank) - logSumExp));
     }
+    accept(tokenId);
     return new TokenChoice(tokenId, logits[tokenId] - logSumExp, top);
   }
 
@@ -104,7 +135,8 @@ public final class Sampler {
    * The probabilities [vocabSize] from which {@link #next} would draw now; 1 for the one token of
    * temperature 0. Changes nothing.
    */
-  public float[] distribution(float[] logits) {
+  public float[] distribution(float[] row) {
+    float[] logits = constrain(row);
     float[] probabilities = new float[scores.length];
     if (options.temperature() == 0) {
       probabilities[pick(logits)] = 1;
@@ -124,6 +156,9 @@ public final class Sampler {
           "token id %d is outside of the vocabulary of %d tokens"
               .formatted(tokenId, scores.length));
     }
+    if (constraint != null) {
+      constraint.accept(tokenId);
+    }
     if (generatedTokens == history.length) {
       history = Arrays.copyOf(history, 2 * history.length);
     }
@@ -133,6 +168,34 @@ public final class Sampler {
   /** Tokens chosen or accepted so far. */
   public int generatedTokens() {
     return generatedTokens;
+  }
+
+  /** The row itself where nothing constrains it. */
+  private float[] constrain(float[] logits) {
+    if (constraint == null) {
+      return logits;
+    }
+    Logits.requireVocabulary(logits, scores.length);
+    Logits.max(logits); // refuses a row that holds NaN, even where it would be ruled out
+    long[] allowed = constraint.allowed();
+    int allowedTokens = 0;
+    for (int word = 0, from = 0; from < logits.length; word++, from += Long.SIZE) {
+      long bits = allowed[word];
+      int to = Math.min(from + Long.SIZE, logits.length);
+      if (bits == 0) {
+        Arrays.fill(constrained, from, to, Float.NEGATIVE_INFINITY);
+        continue;
+      }
+      allowedTokens += Long.bitCount(bits);
+      for (int id = from; id < to; id++) {
+        constrained[id] = (bits >>> id & 1) == 0 ? Float.NEGATIVE_INFINITY : logits[id];
+      }
+    }
+    for (int id : terminators) {
+      allowedTokens -= (int) (allowed[id >> 6] >>> id & 1);
+    }
+    mustTerminate = allowedTokens == 0;
+    return constrained;
   }
 
   private int pick(float[] logits) {
@@ -153,7 +216,7 @@ public final class Sampler {
     Logits.requireVocabulary(logits, scores.length);
     float max = Logits.max(logits);
     System.arraycopy(logits, 0, scores, 0, scores.length);
-    boolean early = generatedTokens < options.minNewTokens();
+    boolean early = generatedTokens < options.minNewTokens() && !mustTerminate;
     if (options.repetitionPenalty() == 1 && !early) {
       return max;
     }

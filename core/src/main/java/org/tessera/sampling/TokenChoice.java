@@ -4,7 +4,7 @@ import java.util.List;
 
 /**
  * A chosen token with its log-probability and the likeliest alternatives, all of the model's own
- * distribution: before penalties, temperature and filters.
+ * distribution: before penalties, temperature and filters, but after a {@link TokenConstraint}.
  *
  * @param logprob natural logarithm of the token's probability; NaN where nobody asked for it
  * @param top likeliest first, of equal ones the lower id first; the chosen token is among them only

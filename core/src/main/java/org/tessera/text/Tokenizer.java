@@ -123,6 +123,11 @@ public final class Tokenizer {
     return vocabulary.special().get(id);
   }
 
+  /** Whether a token has this id. */
+  public boolean hasToken(int id) {
+    return id >= 0 && id < vocabulary.bytes().length && vocabulary.bytes()[id] != null;
+  }
+
   private byte[] token(int id) {
     byte[] token = id < 0 || id >= vocabulary.bytes().length ? null : vocabulary.bytes()[id];
     if (token == null) {

@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
@@ -168,6 +169,7 @@ class EngineTest {
                 List.of(),
                 GenerationOptions.greedy().withMaxNewTokens(1),
                 Set.of(TERMINATOR),
+                Optional.empty(),
                 salt),
             answer);
         answer.result();

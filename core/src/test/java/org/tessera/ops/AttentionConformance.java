@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException
 import java.util.Arrays;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
+import org.tessera.tensor.DType;
 import org.tessera.tensor.Tensor;
 
 /** Attention and its cache against {@link org.tessera.cpu.ScalarOps}. */
@@ -156,6 +157,75 @@ public abstract class AttentionConformance extends DeviceConformance {
         "pagedAttention %s, blocks of %d, %s new after %s"
             .formatted(heads, blockRows, Arrays.toString(news), Arrays.toString(olds)),
         summedTolerance());
+  }
+
+  /** Rows that go to every third slot of a cache, at positions of their own. */
+  private void checkNormQkv(Heads heads, int columns, int rows, boolean strided) {
+    String what = "normQkv %s, %d x %d".formatted(heads, rows, columns);
+    double typical = Math.sqrt(columns) / 16;
+    int width = heads.queryColumns() + 2 * heads.keyValueColumns();
+    Ints positions = ints(numbers(rows, 3000, false));
+    Ints slots = ints(IntStream.range(0, rows).map(i -> 3 * (rows - 1 - i) + 1).toArray());
+    Pair keys = activations(3 * rows, heads.keyValueColumns(), strided);
+    Pair values = activations(3 * rows, heads.keyValueColumns(), strided);
+    Pair x = activations(rows, columns, strided);
+    Vectors norm = vector(columns);
+    Matrices w =
+        matrix(
+            DType.BF16,
+            columns,
+            false,
+            heads.queryColumns(),
+            heads.keyValueColumns(),
+            heads.keyValueColumns());
+    Vectors bias = vector(width);
+    Pair scratch = output(rows, columns, false);
+    Pair qkv = output(rows, width, false);
+    Pair queries = output(rows, heads.queryColumns(), false);
+    SegmentPair segments = segments(rows);
+    device
+        .ops()
+        .normQkv(
+            x.onDevice,
+            new RmsNorm(norm.onDevice(), 1e-6f),
+            w.onDevice(),
+            bias.onDevice(),
+            heads,
+            1e6,
+            batch(segments.onDevice, positions.onDevice(), slots.onDevice()),
+            new KvLayer(keys.onDevice, values.onDevice, 3),
+            scratch.onDevice,
+            qkv.onDevice);
+    device.ops().copy(qkv.onDevice.columns(0, heads.queryColumns()), queries.onDevice);
+    scalar.normQkv(
+        x.onHost,
+        new RmsNorm(norm.onHost(), 1e-6f),
+        w.onHost(),
+        bias.onHost(),
+        heads,
+        1e6,
+        batch(segments.onHost, positions.onHost(), slots.onHost()),
+        new KvLayer(keys.onHost, values.onHost, 3),
+        scratch.onHost,
+        qkv.onHost);
+    scalar.copy(qkv.onHost.columns(0, heads.queryColumns()), queries.onHost);
+    queries.check(what + ": queries", 2 * summedTolerance(), typical);
+    keys.check(what + ": keys", 2 * summedTolerance(), typical);
+    values.check(what + ": values", summedTolerance(), typical);
+  }
+
+  /** A batch of which only the positions and slots are looked at. */
+  private static PagedBatch batch(Segments queries, Tensor positions, Tensor slots) {
+    return new PagedBatch(queries, positions, slots, slots, slots, 0);
+  }
+
+  @Test
+  void queriesKeysAndValuesOfNewRows() {
+    for (int rows : new int[] {1, 3, 8, 9, 16, 17, 70}) {
+      checkNormQkv(new Heads(4, 2, 64), 256, rows, rows % 2 == 0);
+      checkNormQkv(new Heads(7, 1, 128), 896, rows, false);
+    }
+    checkNormQkv(new Heads(3, 1, 26), 13, 5, true);
   }
 
   @Test

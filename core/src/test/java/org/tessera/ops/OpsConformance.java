@@ -235,6 +235,40 @@ public abstract class OpsConformance extends DeviceConformance {
   }
 
   @Test
+  void normsBeforeLinears() {
+    for (DType dtype : weightTypes()) {
+      for (int rows : new int[] {1, 2, 7, 9, 16, 17, 65}) {
+        for (int columns : new int[] {13, 256, 3584}) {
+          checkNormLinear(dtype, rows, columns, columns == 13 ? 10 : 96);
+        }
+      }
+    }
+  }
+
+  private void checkNormLinear(DType dtype, int rows, int columns, int outputs) {
+    String what = "%d x %d by %s".formatted(rows, columns, dtype);
+    double typical = Math.sqrt(columns) / 16;
+    Pair x = activations(rows, columns, rows == 7);
+    Vectors norm = vector(columns);
+    Matrices w = matrix(dtype, columns, false, outputs, outputs);
+    RmsNorm onDevice = new RmsNorm(norm.onDevice(), 1e-6f);
+    RmsNorm onHost = new RmsNorm(norm.onHost(), 1e-6f);
+    Pair scratch = output(rows, columns, false);
+    Pair products = output(rows, 2 * outputs, rows == 2);
+    Ops ops = device.ops();
+    ops.normLinear(x.onDevice, onDevice, w.onDevice(), scratch.onDevice, products.onDevice);
+    scalar.normLinear(x.onHost, onHost, w.onHost(), scratch.onHost, products.onHost);
+    products.check("normLinear " + what, summedTolerance(), typical);
+
+    Pair gateUp = output(rows, 2 * outputs, false);
+    Pair out = output(rows, outputs, rows == 9);
+    ops.normSiluMul(
+        x.onDevice, onDevice, w.onDevice(), scratch.onDevice, gateUp.onDevice, out.onDevice);
+    scalar.normSiluMul(x.onHost, onHost, w.onHost(), scratch.onHost, gateUp.onHost, out.onHost);
+    out.check("normSiluMul " + what, 2 * summedTolerance(), typical * typical / 2);
+  }
+
+  @Test
   void nothingHappensToNoRows() {
     Pair x = activations(0, 13, false);
     Pair out = output(0, 5, false);

@@ -1,0 +1,195 @@
+package org.tessera.cuda;
+
+import java.util.List;
+import org.tessera.cuda.ffm.CublasLt;
+import org.tessera.cuda.ffm.Driver.MemoryInfo;
+import org.tessera.device.Device;
+import org.tessera.device.DeviceInfo;
+import org.tessera.ops.Ops;
+import org.tessera.tensor.DType;
+import org.tessera.tensor.Matrix;
+import org.tessera.tensor.Tensor;
+
+/**
+ * A GPU: one context and one stream, to which everything is issued in order. Activations, biases
+ * and norm weights are BF16 or F16.
+ */
+public final class CudaDevice implements Device {
+  private final CudaContext context;
+  private final CudaStream stream;
+  private final KernelCompiler compiler;
+  private final CublasLt blas;
+  private final DType activationType;
+  private final Staging staging;
+  private final WeightUpload weights;
+  private final Ops ops;
+  private boolean closed;
+
+  /** Makes the operations of a device whose context, stream, compiler and cuBLASLt are there. */
+  @FunctionalInterface
+  public interface OpsFactory {
+    /**
+     * What the operations make in the device's context is freed with it; the device's own transfers
+     * work already.
+     */
+    Ops create(CudaDevice device);
+  }
+
+  /**
+   * @param context this device's alone from now on: closed with it, and closed where this throws
+   */
+  @SuppressWarnings("this-escape") // the factory comes last, when all else is there
+  CudaDevice(CudaContext context, KernelCompiler compiler, CublasLt blas, OpsFactory factory) {
+    this.context = context;
+    this.compiler = compiler;
+    this.blas = blas;
+    activationType = compiler.activationType();
+    boolean done = false;
+    try {
+      stream = context.createStream();
+      staging = new Staging(context, stream);
+      weights = new WeightUpload(context, stream);
+      ops = factory.create(this);
+      done = true;
+    } finally {
+      if (!done) {
+        context.close();
+      }
+    }
+  }
+
+  /** The context, which this device owns. */
+  public CudaContext context() {
+    return context;
+  }
+
+  /** The stream of all this device's work. */
+  public CudaStream stream() {
+    return stream;
+  }
+
+  /** Compiles for this device and its type of activations. */
+  public KernelCompiler compiler() {
+    return compiler;
+  }
+
+  /** cuBLASLt, loaded. */
+  public CublasLt blas() {
+    return blas;
+  }
+
+  @Override
+  public DeviceInfo info() {
+    MemoryInfo memory = context.memoryInfo();
+    return new DeviceInfo(
+        context.id(), context.properties().name(), memory.totalBytes(), memory.freeBytes());
+  }
+
+  @Override
+  public Ops ops() {
+    return ops;
+  }
+
+  @Override
+  public DType activationType() {
+    return activationType;
+  }
+
+  /**
+   * {@inheritDoc} By copying within the device's memory, which loads the bus as much as reading.
+   */
+  @Override
+  public double measureReadBandwidth() {
+    return ReadBandwidth.measure(context, stream);
+  }
+
+  @Override
+  public DeviceMemory allocateRegion() {
+    return new DeviceRegion(context);
+  }
+
+  /** {@inheritDoc} The result is in one piece without gaps between rows. */
+  @Override
+  public Matrix place(List<Tensor> hostParts, DType dtype, DeviceMemory region) {
+    require(dtype != DType.I32, "weights are floats, not I32");
+    Matrix onHost = Matrix.stacked(hostParts);
+    Tensor placed = region.allocate(dtype, onHost.rows(), onHost.columns());
+    weights.upload(hostParts, dtype, placed.memory());
+    return Matrix.stacked(List.of(placed));
+  }
+
+  /** {@inheritDoc} That is the activation type. */
+  @Override
+  public Tensor placeVector(List<Tensor> hostParts, DeviceMemory region) {
+    int columns = hostParts.stream().mapToInt(part -> part.rows() * part.columns()).sum();
+    Tensor placed = region.allocate(activationType, 1, columns);
+    weights.upload(hostParts, activationType, placed.memory());
+    return placed;
+  }
+
+  @Override
+  public void upload(float[] source, Tensor destination) {
+    checkTransfer(source.length, destination);
+    staging.upload(source, destination.memory().address(), destination.dtype());
+  }
+
+  /**
+   * {@inheritDoc} Returns before the copy is done. Not while the stream is captured: the buffer
+   * that the graph would copy from is used again.
+   */
+  @Override
+  public void upload(int[] source, Tensor destination) {
+    checkTransfer(source.length, destination);
+    requireInts(destination);
+    staging.upload(source, destination.memory().address());
+  }
+
+  @Override
+  public float[] download(Tensor source) {
+    float[] floats = new float[Math.multiplyExact(source.rows(), source.columns())];
+    checkTransfer(floats.length, source);
+    staging.download(source.memory().address(), source.dtype(), floats);
+    return floats;
+  }
+
+  /** Copies the contiguous I32 tensor {@code source} to the host, such as sampled tokens. */
+  public void download(Tensor source, int[] destination) {
+    checkTransfer(destination.length, source);
+    requireInts(source);
+    staging.download(source.memory().address(), destination);
+  }
+
+  private static void requireInts(Tensor tensor) {
+    if (tensor.dtype() != DType.I32) {
+      throw new IllegalArgumentException("ints for a tensor of " + tensor.dtype());
+    }
+  }
+
+  private static void checkTransfer(int elements, Tensor tensor) {
+    require(tensor.isContiguous(), "a strided tensor cannot be transferred");
+    if (elements != (long) tensor.rows() * tensor.columns()) {
+      throw new IllegalArgumentException(
+          "%d elements for a tensor of %d x %d"
+              .formatted(elements, tensor.rows(), tensor.columns()));
+    }
+  }
+
+  private static void require(boolean condition, String message) {
+    if (!condition) {
+      throw new IllegalArgumentException(message);
+    }
+  }
+
+  @Override
+  public void close() {
+    if (closed) {
+      return;
+    }
+    closed = true;
+    try {
+      stream.synchronize();
+    } finally {
+      context.close();
+    }
+  }
+}

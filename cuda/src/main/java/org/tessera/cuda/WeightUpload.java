@@ -1,0 +1,108 @@
+package org.tessera.cuda;
+
+import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
+import java.util.List;
+import org.tessera.tensor.DType;
+import org.tessera.tensor.Tensor;
+
+/**
+ * Brings weights from mapped files to a device. Two pinned buffers take turns: while the device
+ * copies from one, all processors fill the other, and so read the file and convert.
+ */
+final class WeightUpload {
+  private static final long BUFFER_BYTES = 32L << 20;
+
+  /** What one task copies: enough to be worth a task, little enough to share among processors. */
+  private static final long TASK_ELEMENTS = 1L << 19;
+
+  private final CudaStream stream;
+  private final PinnedBuffer[] buffers;
+  private final CudaEvent[] copied;
+  private int current;
+
+  WeightUpload(CudaContext context, CudaStream stream) {
+    this.stream = stream;
+    buffers =
+        new PinnedBuffer[] {
+          context.allocatePinned(BUFFER_BYTES), context.allocatePinned(BUFFER_BYTES)
+        };
+    copied = new CudaEvent[] {context.createEvent(false), context.createEvent(false)};
+  }
+
+  /**
+   * Writes the elements of {@code parts}, row after row, without gaps. When this returns the parts
+   * have been read; the stream may still be copying.
+   */
+  void upload(List<Tensor> parts, DType type, MemorySegment destination) {
+    Batch batch = new Batch(type, destination);
+    for (Tensor part : parts) {
+      if (part.isContiguous()) {
+        batch.add(part, 0, (long) part.rows() * part.columns());
+      } else {
+        for (int row = 0; row < part.rows(); row++) {
+          batch.add(part, row * part.rowStride(), part.columns());
+        }
+      }
+    }
+    batch.send();
+  }
+
+  private record Task(Tensor from, long element, long count, long bufferOffset) {}
+
+  /** What goes into one buffer, then into the next. */
+  private final class Batch {
+    private final DType type;
+    private final MemorySegment destination;
+    private final List<Task> tasks = new ArrayList<>();
+    private long usedBytes;
+    private long sentBytes;
+
+    Batch(DType type, MemorySegment destination) {
+      this.type = type;
+      this.destination = destination;
+    }
+
+    void add(Tensor from, long element, long count) {
+      long next = element;
+      long end = element + count;
+      while (next < end) {
+        long space = (BUFFER_BYTES - usedBytes) / type.bytes();
+        if (space == 0) {
+          send();
+          continue;
+        }
+        long taken = Math.min(Math.min(end - next, space), TASK_ELEMENTS);
+        tasks.add(new Task(from, next, taken, usedBytes));
+        usedBytes += taken * type.bytes();
+        next += taken;
+      }
+    }
+
+    void send() {
+      if (usedBytes == 0) {
+        return;
+      }
+      copied[current].synchronize();
+      MemorySegment buffer = buffers[current].memory();
+      tasks.parallelStream().forEach(task -> fill(task, buffer));
+      stream.copyToDevice(buffer, destination.asSlice(sentBytes), usedBytes);
+      copied[current].record(stream);
+      current = 1 - current;
+      sentBytes += usedBytes;
+      usedBytes = 0;
+      tasks.clear();
+    }
+
+    private void fill(Task task, MemorySegment buffer) {
+      HostElements.convert(
+          task.from.memory(),
+          task.element * task.from.dtype().bytes(),
+          task.from.dtype(),
+          buffer,
+          task.bufferOffset,
+          type,
+          task.count);
+    }
+  }
+}
