@@ -113,7 +113,7 @@ final class Preparation {
     Optional<Guide> guide =
         demanded.isEmpty()
             ? guides.of(request.format())
-            : Optional.of(guides.of(demanded, request.tools().choice()));
+            : Optional.of(guides.of(request.tools()));
     if (guide.isPresent() && request.input().compatOriginal()) {
       throw new InvalidRequestException(
           "the original drops the token '!' from answers, which would break a response format:"

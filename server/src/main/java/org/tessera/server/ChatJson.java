@@ -8,6 +8,7 @@ import org.tessera.api.FinishReason;
 import org.tessera.api.Tessera;
 import org.tessera.api.TokenLogprob;
 import org.tessera.api.Usage;
+import org.tessera.tools.ToolCall;
 import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
 
@@ -31,10 +32,20 @@ final class ChatJson {
   }
 
   ObjectNode choice(
-      int index, String text, FinishReason reason, boolean logprobs, List<TokenLogprob> tokens) {
+      int index,
+      AnswerParts parts,
+      FinishReason reason,
+      boolean logprobs,
+      List<TokenLogprob> tokens) {
     ObjectNode choice = Json.newObject().put("index", index);
-    choice.putObject("message").put("role", "assistant").put("content", text).putNull("refusal");
-    choice.put("finish_reason", reason.lowerCase());
+    ObjectNode message = choice.putObject("message").put("role", "assistant");
+    boolean callsOnly = parts.content().isEmpty() && !parts.calls().isEmpty();
+    message.put("content", callsOnly ? null : parts.content()).putNull("refusal");
+    if (!parts.calls().isEmpty()) {
+      ArrayNode calls = message.putArray("tool_calls");
+      parts.calls().forEach(call -> calls.add(call(call)));
+    }
+    choice.put("finish_reason", parts.finishReason(reason));
     putLogprobs(choice, logprobs, tokens);
     return choice;
   }
@@ -59,9 +70,18 @@ final class ChatJson {
     return chunk;
   }
 
-  ObjectNode finishChunk(int index, FinishReason reason, boolean withUsage) {
+  /** A call comes whole. */
+  ObjectNode callChunk(int index, int callIndex, ToolCall call, boolean withUsage) {
+    ObjectNode delta = Json.newObject();
+    delta
+        .putArray("tool_calls")
+        .add(Json.newObject().put("index", callIndex).setAll(call(call)));
+    return chunk(index, delta, withUsage);
+  }
+
+  ObjectNode finishChunk(int index, String reason, boolean withUsage) {
     ObjectNode chunk = chunk(index, Json.newObject(), withUsage);
-    ((ObjectNode) chunk.at("/choices/0")).put("finish_reason", reason.lowerCase());
+    ((ObjectNode) chunk.at("/choices/0")).put("finish_reason", reason);
     return chunk;
   }
 
@@ -89,6 +109,12 @@ final class ChatJson {
         .put("text_tokens", prompt.promptTokens() - prompt.imageTokens());
     usage.putObject("completion_tokens_details").put("reasoning_tokens", 0);
     return usage;
+  }
+
+  private static ObjectNode call(ToolCall call) {
+    ObjectNode node = Json.newObject().put("id", call.id()).put("type", "function");
+    node.putObject("function").put("name", call.name()).put("arguments", call.arguments());
+    return node;
   }
 
   private ObjectNode head(String object) {

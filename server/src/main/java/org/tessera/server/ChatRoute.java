@@ -12,6 +12,8 @@ import org.tessera.api.ChatResponse;
 import org.tessera.api.Tessera;
 import org.tessera.api.TokenLogprob;
 import org.tessera.api.TokenStream.Delta;
+import org.tessera.tools.ToolCall;
+import org.tessera.tools.ToolCallParser.Output;
 import tools.jackson.databind.node.ObjectNode;
 
 /** {@code POST /v1/chat/completions}. */
@@ -66,7 +68,7 @@ final class ChatRoute implements Handler {
       }
       sink.finish();
     } else {
-      Collected sink = new Collected(call.choices());
+      Collected sink = new Collected(call);
       answers.run(() -> tessera.stream(call.chat(), call.choices()), sink, () -> 0);
       Replies.json(response, sink.completion(json, call));
     }
@@ -74,12 +76,6 @@ final class ChatRoute implements Handler {
 
   private Call parse(Fields body, PictureMemory memory) {
     model.check(body);
-    if (!(ResponseFormat.of(body, limits) instanceof ResponseFormat.Text)) {
-      throw ApiException.unsupported("response_format", "only text answers are supported");
-    }
-    if (!body.array("tools").isEmpty()) {
-      throw ApiException.unsupported("tools", "tools are not supported");
-    }
     OptionalInt maxTokens = body.integer("max_completion_tokens", 1, Integer.MAX_VALUE);
     OptionalInt maxTokensOld = body.integer("max_tokens", 1, Integer.MAX_VALUE);
     boolean logprobs = body.flag("logprobs");
@@ -114,26 +110,27 @@ final class ChatRoute implements Handler {
 
   /** Answers that go out whole. */
   private static final class Collected implements Answers.Sink {
-    private final List<StringBuilder> texts = new ArrayList<>();
+    private final List<AnswerParts> parts = new ArrayList<>();
     private final List<List<TokenLogprob>> tokens = new ArrayList<>();
     private final ChatResponse[] responses;
 
-    Collected(int choices) {
-      responses = new ChatResponse[choices];
-      for (int i = 0; i < choices; i++) {
-        texts.add(new StringBuilder());
+    Collected(Call call) {
+      responses = new ChatResponse[call.choices()];
+      for (int i = 0; i < responses.length; i++) {
+        parts.add(new AnswerParts(call.chat()));
         tokens.add(new ArrayList<>());
       }
     }
 
     @Override
     public void delta(int index, Delta delta) {
-      texts.get(index).append(delta.text());
+      parts.get(index).push(delta.text());
       tokens.get(index).addAll(delta.logprobs());
     }
 
     @Override
     public void end(int index, ChatResponse response) {
+      parts.get(index).finish();
       responses[index] = response;
     }
 
@@ -143,7 +140,7 @@ final class ChatRoute implements Handler {
         choices.add(
             json.choice(
                 i,
-                texts.get(i).toString(),
+                parts.get(i),
                 responses[i].finishReason(),
                 call.logprobs(),
                 shown(call, tokens.get(i))));
@@ -158,6 +155,8 @@ final class ChatRoute implements Handler {
     private final Call call;
     private final ServerResponse response;
     private final ChatResponse[] responses;
+    private final List<AnswerParts> parts = new ArrayList<>();
+    private final List<List<TokenLogprob>> untold = new ArrayList<>();
     private @Nullable EventStream events;
 
     Streamed(ChatJson json, Call call, ServerResponse response) {
@@ -165,6 +164,10 @@ final class ChatRoute implements Handler {
       this.call = call;
       this.response = response;
       this.responses = new ChatResponse[call.choices()];
+      for (int i = 0; i < responses.length; i++) {
+        parts.add(new AnswerParts(call.chat()));
+        untold.add(new ArrayList<>());
+      }
     }
 
     @Override
@@ -178,15 +181,35 @@ final class ChatRoute implements Handler {
 
     @Override
     public void delta(int index, Delta delta) {
-      events()
-          .data(
-              json.textChunk(index, delta.text(), shown(call, delta.logprobs()), call.withUsage()));
+      untold.get(index).addAll(shown(call, delta.logprobs()));
+      send(index, parts.get(index).push(delta.text()));
     }
 
     @Override
     public void end(int index, ChatResponse ended) {
       responses[index] = ended;
-      events().data(json.finishChunk(index, ended.finishReason(), call.withUsage()));
+      send(index, parts.get(index).finish());
+      if (!untold.get(index).isEmpty()) {
+        send(index, List.of(new Output.Content("")));
+      }
+      String reason = parts.get(index).finishReason(ended.finishReason());
+      events().data(json.finishChunk(index, reason, call.withUsage()));
+    }
+
+    private void send(int index, List<Output> outputs) {
+      int callIndex = parts.get(index).calls().size();
+      callIndex -= (int) outputs.stream().filter(Output.Call.class::isInstance).count();
+      for (Output output : outputs) {
+        switch (output) {
+          case Output.Content(String text) -> {
+            List<TokenLogprob> tokens = untold.get(index);
+            events().data(json.textChunk(index, text, tokens, call.withUsage()));
+            tokens.clear();
+          }
+          case Output.Call(ToolCall toolCall) ->
+              events().data(json.callChunk(index, callIndex++, toolCall, call.withUsage()));
+        }
+      }
     }
 
     @Override

@@ -196,8 +196,10 @@ class ChatContractTest {
         ",\"logprobs\":true,\"top_logprobs\":21",
         ",\"stream\":\"yes\"",
         ",\"response_format\":{\"type\":\"xml\"}",
-        ",\"response_format\":{\"type\":\"json_object\"}",
-        ",\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\"}}]",
+        ",\"response_format\":{\"type\":\"json_schema\"}",
+        ",\"response_format\":{\"type\":\"json_object\"},\"guided_regex\":\"a\"",
+        ",\"tools\":[{\"type\":\"search\"}]",
+        ",\"functions\":[]",
         ",\"logit_bias\":{\"1\":5}",
         ",\"max_slice_nums\":100000"
       })
@@ -269,7 +271,7 @@ class ChatContractTest {
         .contains("tessera_time_to_first_token_seconds_bucket");
   }
 
-  private static List<JsonNode> chunks(String body) {
+  static List<JsonNode> chunks(String body) {
     List<JsonNode> chunks = new ArrayList<>();
     for (String event : body.split("\n\n")) {
       if (!event.equals("data: [DONE]")) {

@@ -5,15 +5,23 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import com.openai.client.OpenAIClient;
 import com.openai.client.okhttp.OpenAIOkHttpClient;
+import com.openai.core.JsonValue;
 import com.openai.errors.BadRequestException;
 import com.openai.errors.NotFoundException;
 import com.openai.errors.UnauthorizedException;
+import com.openai.helpers.ChatCompletionAccumulator;
+import com.openai.models.FunctionDefinition;
+import com.openai.models.FunctionParameters;
+import com.openai.models.ResponseFormatJsonSchema;
 import com.openai.models.chat.completions.ChatCompletion;
 import com.openai.models.chat.completions.ChatCompletionContentPart;
 import com.openai.models.chat.completions.ChatCompletionContentPartImage;
 import com.openai.models.chat.completions.ChatCompletionContentPartText;
 import com.openai.models.chat.completions.ChatCompletionCreateParams;
+import com.openai.models.chat.completions.ChatCompletionFunctionTool;
 import com.openai.models.chat.completions.ChatCompletionStreamOptions;
+import com.openai.models.chat.completions.ChatCompletionToolChoiceOption;
+import com.openai.models.chat.completions.ChatCompletionToolMessageParam;
 import dev.langchain4j.data.message.ImageContent;
 import dev.langchain4j.data.message.TextContent;
 import dev.langchain4j.data.message.UserMessage;
@@ -22,6 +30,7 @@ import dev.langchain4j.model.chat.response.StreamingChatResponseHandler;
 import dev.langchain4j.model.openai.OpenAiChatModel;
 import dev.langchain4j.model.openai.OpenAiStreamingChatModel;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
@@ -91,6 +100,91 @@ class ClientsTest {
                 .create(params("tiny").addUserMessage("x").n(1000).build()))
         .isInstanceOf(BadRequestException.class);
     assertThat(openAi(KEY).models().list().data().getFirst().id()).isEqualTo("tiny");
+  }
+
+  @Test
+  void openAiGetsWhatItsSchemaSays() {
+    ChatCompletionCreateParams question =
+        params("tiny")
+            .addUserMessage("Which colour?")
+            .maxCompletionTokens(100)
+            .responseFormat(
+                ResponseFormatJsonSchema.builder()
+                    .jsonSchema(
+                        ResponseFormatJsonSchema.JsonSchema.builder()
+                            .name("colour")
+                            .schema(
+                                ResponseFormatJsonSchema.JsonSchema.Schema.builder()
+                                    .putAdditionalProperty("enum", JsonValue.from(List.of("red")))
+                                    .build())
+                            .build())
+                    .build())
+            .build();
+
+    ChatCompletion answer = openAi(KEY).chat().completions().create(question);
+
+    assertThat(answer.choices().getFirst().message().content().get()).isEqualTo("\"red\"");
+  }
+
+  @Test
+  void openAiCallsAToolAndSendsItsResult() {
+    OpenAIClient client = openAi(KEY);
+    ChatCompletionCreateParams.Builder conversation =
+        params("tiny")
+            .addUserMessage("Rain?")
+            .maxCompletionTokens(200)
+            .addTool(
+                ChatCompletionFunctionTool.builder()
+                    .function(
+                        FunctionDefinition.builder()
+                            .name("rain")
+                            .parameters(
+                                FunctionParameters.builder()
+                                    .putAdditionalProperty("type", JsonValue.from("object"))
+                                    .putAdditionalProperty(
+                                        "properties",
+                                        JsonValue.from(
+                                            Map.of("city", Map.of("enum", List.of("Bonn")))))
+                                    .putAdditionalProperty(
+                                        "required", JsonValue.from(List.of("city")))
+                                    .putAdditionalProperty(
+                                        "additionalProperties", JsonValue.from(false))
+                                    .build())
+                            .build())
+                    .build());
+    ChatCompletionCreateParams question =
+        conversation.toolChoice(ChatCompletionToolChoiceOption.Auto.REQUIRED).build();
+    ChatCompletionAccumulator streamed = ChatCompletionAccumulator.create();
+    try (var stream = client.chat().completions().createStreaming(question)) {
+      stream.stream().forEach(streamed::accumulate);
+    }
+    ChatCompletion.Choice choice =
+        client.chat().completions().create(question).choices().getFirst();
+    var call = choice.message().toolCalls().get().getFirst().asFunction();
+
+    assertThat(choice.finishReason()).isEqualTo(ChatCompletion.Choice.FinishReason.TOOL_CALLS);
+    assertThat(call.function().name()).isEqualTo("rain");
+    assertThat(call.function().arguments().replace(" ", "")).isEqualTo("{\"city\":\"Bonn\"}");
+    ChatCompletion.Choice whole = streamed.chatCompletion().choices().getFirst();
+    assertThat(whole.message().toolCalls().get().getFirst().asFunction().function())
+        .isEqualTo(call.function());
+
+    ChatCompletion after =
+        client
+            .chat()
+            .completions()
+            .create(
+                conversation
+                    .addMessage(choice.message())
+                    .addMessage(
+                        ChatCompletionToolMessageParam.builder()
+                            .toolCallId(call.id())
+                            .content("no")
+                            .build())
+                    .toolChoice(ChatCompletionToolChoiceOption.Auto.NONE)
+                    .maxCompletionTokens(4)
+                    .build());
+    assertThat(after.choices().getFirst().message().content()).isPresent();
   }
 
   @Test
