@@ -111,9 +111,7 @@ final class Preparation {
           "tool_choice demands a call, which the response format rules out: give one of them");
     }
     Optional<Guide> guide =
-        demanded.isEmpty()
-            ? guides.of(request.format())
-            : Optional.of(guides.of(request.tools()));
+        demanded.isEmpty() ? guides.of(request.format()) : Optional.of(guides.of(request.tools()));
     if (guide.isPresent() && request.input().compatOriginal()) {
       throw new InvalidRequestException(
           "the original drops the token '!' from answers, which would break a response format:"

@@ -73,9 +73,7 @@ final class ChatJson {
   /** A call comes whole. */
   ObjectNode callChunk(int index, int callIndex, ToolCall call, boolean withUsage) {
     ObjectNode delta = Json.newObject();
-    delta
-        .putArray("tool_calls")
-        .add(Json.newObject().put("index", callIndex).setAll(call(call)));
+    delta.putArray("tool_calls").add(Json.newObject().put("index", callIndex).setAll(call(call)));
     return chunk(index, delta, withUsage);
   }
 

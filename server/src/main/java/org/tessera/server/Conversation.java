@@ -64,10 +64,12 @@ final class Conversation {
     add(Role.USER, List.of(new Part.Text(text)));
   }
 
-  /** A turn of the assistant. */
+  /** What the assistant called, in its turn that has begun or in one of its own. */
   void calls(String content, List<ToolCall> calls, String param) {
     endResults();
-    messages.add(ToolPrompt.calls(content, calls));
+    Message turn = ToolPrompt.calls(content, calls);
+    boolean sameTurn = !messages.isEmpty() && messages.getLast().role() == Role.ASSISTANT;
+    messages.add(sameTurn ? joined(messages.removeLast(), turn.content()) : turn);
     for (ToolCall call : calls) {
       if (results.put(call.id(), Optional.empty()) != null) {
         throw ApiException.invalid(param, "two calls of a message have the same id");
@@ -120,7 +122,15 @@ final class Conversation {
 
   private void add(Role role, List<Part> parts) {
     endResults();
-    messages.add(new Message(role, parts));
+    boolean more =
+        role == Role.SYSTEM && !messages.isEmpty() && messages.getLast().role() == Role.SYSTEM;
+    messages.add(more ? joined(messages.removeLast(), parts) : new Message(role, parts));
+  }
+
+  private static Message joined(Message message, List<Part> more) {
+    List<Part> parts = new ArrayList<>(message.content());
+    parts.addAll(more);
+    return new Message(message.role(), parts);
   }
 
   /** The model hears of results in the order of its calls, as it hears of no ids. */

@@ -77,8 +77,7 @@ final class Formats {
     String regex = prefix + "regex";
     fields
         .string(regex)
-        .ifPresent(
-            pattern -> found.add(new ResponseFormat.Regex(limited(fields, regex, pattern))));
+        .ifPresent(pattern -> found.add(new ResponseFormat.Regex(limited(fields, regex, pattern))));
     String choice = prefix + "choice";
     if (fields.has(choice)) {
       List<String> options = fields.strings(choice, MAX_CHOICES, limits.maxSchemaBytes());

@@ -41,6 +41,9 @@ final class Routes {
     gets.put("/metrics", metrics::scrape);
     gets.put("/v1/models", (request, response) -> Replies.json(response, model.list()));
     posts.put("/v1/chat/completions", chat);
+    posts.put(
+        "/v1/responses",
+        new ResponsesRoute(tessera, bodies, model, options.limits(), parser, answers));
   }
 
   void register(HttpRouting.Builder routing) {

@@ -78,9 +78,7 @@ final class ToolFields {
       throw ApiException.unsupported("tool_choice.type", "tool_choice.type must be function");
     }
     Fields function =
-        holder.isEmpty()
-            ? choice
-            : choice.object(holder).orElseThrow(() -> choice.missing(holder));
+        holder.isEmpty() ? choice : choice.object(holder).orElseThrow(() -> choice.missing(holder));
     return new ToolChoice.Function(function.requiredString("name"));
   }
 }

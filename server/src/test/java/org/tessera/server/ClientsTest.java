@@ -10,6 +10,7 @@ import com.openai.errors.BadRequestException;
 import com.openai.errors.NotFoundException;
 import com.openai.errors.UnauthorizedException;
 import com.openai.helpers.ChatCompletionAccumulator;
+import com.openai.helpers.ResponseAccumulator;
 import com.openai.models.FunctionDefinition;
 import com.openai.models.FunctionParameters;
 import com.openai.models.ResponseFormatJsonSchema;
@@ -22,6 +23,10 @@ import com.openai.models.chat.completions.ChatCompletionFunctionTool;
 import com.openai.models.chat.completions.ChatCompletionStreamOptions;
 import com.openai.models.chat.completions.ChatCompletionToolChoiceOption;
 import com.openai.models.chat.completions.ChatCompletionToolMessageParam;
+import com.openai.models.responses.Response;
+import com.openai.models.responses.ResponseCreateParams;
+import com.openai.models.responses.ResponseInputImage;
+import com.openai.models.responses.ResponseInputItem;
 import dev.langchain4j.data.message.ImageContent;
 import dev.langchain4j.data.message.TextContent;
 import dev.langchain4j.data.message.UserMessage;
@@ -185,6 +190,45 @@ class ClientsTest {
                     .maxCompletionTokens(4)
                     .build());
     assertThat(after.choices().getFirst().message().content()).isPresent();
+  }
+
+  @Test
+  void openAiAsksForAResponseAndStreamsTheSame() {
+    OpenAIClient client = openAi(KEY);
+    ResponseCreateParams question =
+        ResponseCreateParams.builder()
+            .model("tiny")
+            .temperature(0)
+            .maxOutputTokens(8)
+            .inputOfResponse(
+                List.of(
+                    ResponseInputItem.ofMessage(
+                        ResponseInputItem.Message.builder()
+                            .role(ResponseInputItem.Message.Role.USER)
+                            .addInputTextContent("What is this?")
+                            .addContent(
+                                ResponseInputImage.builder()
+                                    .detail(ResponseInputImage.Detail.AUTO)
+                                    .imageUrl(TestServer.dataUrl("small.png"))
+                                    .build())
+                            .build())))
+            .build();
+
+    Response whole = client.responses().create(question);
+    ResponseAccumulator streamed = ResponseAccumulator.create();
+    try (var stream = client.responses().createStreaming(question)) {
+      stream.stream().forEach(streamed::accumulate);
+    }
+
+    String text = text(whole);
+    assertThat(text).isNotEmpty();
+    assertThat(text(streamed.response())).isEqualTo(text);
+    assertThat(whole.usage().get().inputTokens()).isPositive();
+    assertThat(whole.validate().status()).isPresent();
+  }
+
+  private static String text(Response response) {
+    return response.output().getFirst().asMessage().content().getFirst().asOutputText().text();
   }
 
   @Test

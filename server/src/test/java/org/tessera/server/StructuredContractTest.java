@@ -117,9 +117,7 @@ class StructuredContractTest {
     JsonNode choice = post(fields).at("/choices/0");
     List<JsonNode> chunks =
         chunks(
-            server
-                .post(CHAT, longer(chat("\"Paint it.\"", fields + ",\"stream\":true")))
-                .body());
+            server.post(CHAT, longer(chat("\"Paint it.\"", fields + ",\"stream\":true"))).body());
 
     assertThat(choice.at("/finish_reason").asString()).isEqualTo("tool_calls");
     assertThat(choice.at("/message/content").isNull()).isTrue();
