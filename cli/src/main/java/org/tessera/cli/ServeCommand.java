@@ -82,6 +82,12 @@ final class ServeCommand implements Callable<Integer> {
   private List<String> allowedHosts = List.of();
 
   @Option(
+      names = "--allow-image-host",
+      paramLabel = "NAME",
+      description = "A host from which pictures are fetched over https. Repeatable.")
+  private List<String> allowedImageHosts = List.of();
+
+  @Option(
       names = "--allow-video-files",
       description = "Hand MP4 and the like to an ffmpeg process; GIF and frames need none.")
   private boolean allowVideoFiles;
@@ -139,6 +145,7 @@ final class ServeCommand implements Callable<Integer> {
         servedModelName,
         new LinkedHashSet<>(allowedOrigins),
         new LinkedHashSet<>(allowedHosts),
+        new LinkedHashSet<>(allowedImageHosts),
         allowVideoFiles,
         vllmMetrics,
         maxInputTokens,

@@ -17,8 +17,9 @@ import org.tessera.image.ImageDecoder;
 import org.tessera.image.ImageLimits;
 import org.tessera.image.VideoFrames;
 
-/** Pictures and video frames from the URLs of requests: data in the request itself. */
+/** Pictures and video frames from the URLs of requests. */
 final class PictureSource {
+  private static final String DATA = "data:";
   private static final int MAX_SIDE_PIXELS = 65_535;
   private static final int MAX_ASPECT_RATIO = 200;
 
@@ -26,11 +27,12 @@ final class PictureSource {
   private final ServerMetrics metrics;
   private final ImageLimits limits;
   private final MemoryBudget budget;
+  private final RemotePictures remote;
 
   /** Decoding is work for cores: as many at a time as there are, on threads of their own. */
   private final ExecutorService decoders;
 
-  PictureSource(ServerOptions options, ServerMetrics metrics) {
+  PictureSource(ServerOptions options, ServerMetrics metrics, Internet internet) {
     this.options = options;
     this.metrics = metrics;
     limits =
@@ -39,6 +41,12 @@ final class PictureSource {
             options.limits().maxPicturePixels(),
             MAX_SIDE_PIXELS,
             MAX_ASPECT_RATIO);
+    remote =
+        new RemotePictures(
+            options.allowedImageHosts(),
+            options.limits().maxBodyBytes(),
+            options.limits().fetchTimeout(),
+            internet);
     budget = new MemoryBudget("pictures", options.limits().maxPictureMemoryBytes());
     decoders =
         Executors.newFixedThreadPool(
@@ -57,7 +65,14 @@ final class PictureSource {
    * @param param the field that it came in
    */
   Image picture(String param, String url, PictureMemory memory) {
-    return decode(memory, new Image.Encoded("the picture", data(param, url).bytes()));
+    byte[] bytes;
+    if (url.regionMatches(true, 0, DATA, 0, DATA.length())) {
+      bytes = data(param, url).bytes();
+    } else {
+      bytes = remote.fetch(param, url);
+      memory.take(bytes.length);
+    }
+    return decode(memory, new Image.Encoded("the picture", bytes));
   }
 
   /** The frames that a URL holds: a comma-separated list of JPEG pictures, or a video file. */
@@ -123,13 +138,11 @@ final class PictureSource {
   }
 
   private Data data(String param, String url) {
-    if (!url.regionMatches(true, 0, "data:", 0, 5)) {
-      throw ApiException.invalid(
-          param,
-          "only data: URLs are accepted here: send the picture itself, as data:image/png;base64,...");
+    if (!url.regionMatches(true, 0, DATA, 0, DATA.length())) {
+      throw ApiException.invalid(param, "a video must be sent itself, as a data: URL");
     }
     int comma = url.indexOf(',');
-    String head = comma < 0 ? "" : url.substring(5, comma).toLowerCase(Locale.ROOT);
+    String head = comma < 0 ? "" : url.substring(DATA.length(), comma).toLowerCase(Locale.ROOT);
     if (!head.endsWith(";base64")) {
       throw ApiException.invalid(param, "a data: URL must be of the form data:TYPE;base64,DATA");
     }

@@ -24,6 +24,7 @@ import java.time.Duration;
  * @param bodyTimeout for the whole body
  * @param writeTimeout for a client to take what is written
  * @param decodeTimeout for decoding the pictures of a request
+ * @param fetchTimeout for one remote picture, redirects included
  * @param pingInterval silence of a stream after which a comment is sent
  * @param drainTimeout for running answers when the server is closed
  */
@@ -46,6 +47,7 @@ public record ServerLimits(
     Duration bodyTimeout,
     Duration writeTimeout,
     Duration decodeTimeout,
+    Duration fetchTimeout,
     Duration pingInterval,
     Duration drainTimeout) {
   private static final int MB = 1 << 20;
@@ -72,6 +74,7 @@ public record ServerLimits(
         Duration.ofSeconds(120),
         Duration.ofSeconds(30),
         Duration.ofSeconds(30),
+        Duration.ofSeconds(10),
         Duration.ofSeconds(15),
         Duration.ofSeconds(30));
   }

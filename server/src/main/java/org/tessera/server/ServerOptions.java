@@ -2,8 +2,10 @@ package org.tessera.server;
 
 import java.net.InetAddress;
 import java.net.UnknownHostException;
+import java.util.Locale;
 import java.util.Optional;
 import java.util.Set;
+import java.util.stream.Collectors;
 import org.tessera.error.InvalidRequestException;
 
 /**
@@ -17,6 +19,8 @@ import org.tessera.error.InvalidRequestException;
  * @param allowedOrigins web pages that may call, such as {@code https://app.example}
  * @param allowedHosts names by which clients reach a server without a key, beside {@code localhost}
  *     and addresses
+ * @param allowedImageHosts names of hosts from which pictures are fetched over https; none fetches
+ *     none
  * @param allowVideoFiles whether MP4 and the like are handed to an ffmpeg process
  * @param vllmMetrics whether metrics appear under vLLM's names too
  * @param maxInputTokens longer prompts are refused
@@ -28,6 +32,7 @@ public record ServerOptions(
     Optional<String> modelName,
     Set<String> allowedOrigins,
     Set<String> allowedHosts,
+    Set<String> allowedImageHosts,
     boolean allowVideoFiles,
     boolean vllmMetrics,
     int maxInputTokens,
@@ -38,6 +43,10 @@ public record ServerOptions(
   public ServerOptions {
     allowedOrigins = Set.copyOf(allowedOrigins);
     allowedHosts = Set.copyOf(allowedHosts);
+    allowedImageHosts =
+        allowedImageHosts.stream()
+            .map(name -> name.toLowerCase(Locale.ROOT))
+            .collect(Collectors.toUnmodifiableSet());
     if (port < 0 || port > 65_535) {
       throw new InvalidRequestException("the port must be from 0 to 65535, not " + port);
     }
@@ -54,6 +63,7 @@ public record ServerOptions(
         DEFAULT_PORT,
         Optional.empty(),
         Optional.empty(),
+        Set.of(),
         Set.of(),
         Set.of(),
         false,

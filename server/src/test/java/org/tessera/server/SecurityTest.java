@@ -76,6 +76,7 @@ class SecurityTest {
                 Optional.empty(),
                 Set.of(),
                 Set.of(),
+                Set.of(),
                 false,
                 false,
                 100,

@@ -52,6 +52,7 @@ final class TestServer implements AutoCloseable {
         Optional.of("tiny"),
         Set.of("https://app.example"),
         Set.of(),
+        Set.of(),
         false,
         true,
         2048,
@@ -80,6 +81,7 @@ final class TestServer implements AutoCloseable {
         Duration.ofMillis(700),
         Duration.ofMillis(700),
         d.decodeTimeout(),
+        d.fetchTimeout(),
         d.pingInterval(),
         Duration.ofSeconds(20));
   }
