@@ -53,7 +53,9 @@ final class Errors {
     if (isDisconnect(failure)) {
       throw new CloseConnectionException("the client is gone", failure);
     }
-    Replies.error(response, of(failure));
+    // A browser asks its user for the key where a page is opened, never where a script calls.
+    boolean page = request.prologue().uriPath().rawPath().equals("/");
+    Replies.error(response, of(failure), page ? "Basic realm=\"tessera\"" : "Bearer");
   }
 
   /** For what goes wrong before a request reaches a route: bad headers, a body that is too long. */

@@ -7,6 +7,8 @@ import io.helidon.webserver.http.Filter;
 import io.helidon.webserver.http.FilterChain;
 import io.helidon.webserver.http.RoutingRequest;
 import io.helidon.webserver.http.RoutingResponse;
+import java.nio.charset.StandardCharsets;
+import java.util.Base64;
 import java.util.Locale;
 import java.util.Optional;
 import java.util.UUID;
@@ -21,6 +23,7 @@ final class Guard implements Filter {
   private static final Pattern REQUEST_ID = Pattern.compile("[A-Za-z0-9._-]{1,128}");
   private static final Pattern ADDRESS = Pattern.compile("[0-9]+(\\.[0-9]+){3}|\\[[0-9a-fA-F:.]+]");
   private static final String BEARER = "bearer ";
+  private static final String BASIC = "basic ";
 
   private final ServerOptions options;
   private final ServerState state;
@@ -110,13 +113,26 @@ final class Guard implements Filter {
     if (options.apiKey().isEmpty()) {
       return;
     }
-    String header = header(request, "authorization").orElse("");
-    String shown =
-        header.regionMatches(true, 0, BEARER, 0, BEARER.length())
-            ? header.substring(BEARER.length()).strip()
-            : "";
+    String shown = shownKey(header(request, "authorization").orElse(""));
     if (!options.apiKey().get().matches(shown)) {
       throw ApiException.unauthorized();
+    }
+  }
+
+  /** A bearer's key, or the password that a browser asked its user for. */
+  private static String shownKey(String authorization) {
+    if (authorization.regionMatches(true, 0, BEARER, 0, BEARER.length())) {
+      return authorization.substring(BEARER.length()).strip();
+    }
+    if (!authorization.regionMatches(true, 0, BASIC, 0, BASIC.length())) {
+      return "";
+    }
+    try {
+      byte[] decoded = Base64.getDecoder().decode(authorization.substring(BASIC.length()).strip());
+      String credentials = new String(decoded, StandardCharsets.UTF_8);
+      return credentials.substring(credentials.indexOf(':') + 1);
+    } catch (IllegalArgumentException e) {
+      return "";
     }
   }
 

@@ -66,7 +66,9 @@ final class HttpGet {
 
   private Answer answer() throws IOException {
     String[] status = line().split(" ", 3);
-    if (status.length < 2 || !status[0].startsWith("HTTP/1.") || !status[1].matches("[2-5]\\d\\d")) {
+    if (status.length < 2
+        || !status[0].startsWith("HTTP/1.")
+        || !status[1].matches("[2-5]\\d\\d")) {
       throw new RefusedException("it does not speak HTTP/1.1");
     }
     Map<String, String> headers = headers();

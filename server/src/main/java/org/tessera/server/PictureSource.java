@@ -20,6 +20,11 @@ import org.tessera.image.VideoFrames;
 /** Pictures and video frames from the URLs of requests. */
 final class PictureSource {
   private static final String DATA = "data:";
+
+  /** Of MiniCPM-V, whose slices have an area of about 448 times 448 pixels. */
+  private static final long SLICE_PIXELS = 448 * 448;
+
+  private static final long SLICE_BYTES = SLICE_PIXELS * 3 * Float.BYTES;
   private static final int MAX_SIDE_PIXELS = 65_535;
   private static final int MAX_ASPECT_RATIO = 200;
 
@@ -88,7 +93,7 @@ final class PictureSource {
             param, "video files other than GIF are not allowed on this server; send single frames");
       }
       List<Image.Rgb> frames = timed(() -> new VideoFrames(limits).read(video));
-      frames.forEach(frame -> memory.take(frame.rgb().length));
+      frames.forEach(frame -> memory.take(bytes(frame)));
       return List.copyOf(frames);
     }
     String[] parts = data.text().split(",", options.limits().maxVideoFrames() + 1);
@@ -106,8 +111,18 @@ final class PictureSource {
 
   private Image decode(PictureMemory memory, Image.Encoded encoded) {
     Image.Rgb rgb = timed(() -> ImageDecoder.decode(encoded, limits, /* applyExif= */ true));
-    memory.take(rgb.rgb().length);
+    memory.take(bytes(rgb));
     return rgb;
+  }
+
+  /**
+   * The pixels and the patches that are made of them: floats of each slice, of which there are as
+   * many as the picture's area asks for up to a limit, and of the picture as a whole.
+   */
+  private long bytes(Image.Rgb rgb) {
+    long wanted = Math.ceilDiv((long) rgb.width() * rgb.height(), SLICE_PIXELS);
+    long slices = 1 + Math.min(wanted, options.limits().maxSliceNums());
+    return rgb.rgb().length + slices * SLICE_BYTES;
   }
 
   private <T> T timed(Callable<T> work) {

@@ -73,8 +73,7 @@ final class RemotePictures {
           return answer.body();
         }
         case 301, 302, 303, 307, 308 -> uri = next(param, uri, answer.location().orElse(""));
-        default ->
-            throw failed(param, "the server of the picture answered " + answer.status());
+        default -> throw failed(param, "the server of the picture answered " + answer.status());
       }
     }
     throw failed(param, "the picture's URL redirects more than %d times".formatted(MAX_REDIRECTS));

@@ -17,14 +17,14 @@ final class Replies {
     response.header(HeaderNames.CONTENT_TYPE, JSON).send(Json.bytes(body));
   }
 
-  static void error(ServerResponse response, ApiException e) {
+  static void error(ServerResponse response, ApiException e, String challenge) {
     OptionalInt retryAfter = e.retryAfterSeconds();
     retryAfter.ifPresent(
         seconds -> response.header(HeaderNames.RETRY_AFTER, String.valueOf(seconds)));
     // Clients retry 5xx on their own: what fails for good must say so.
     response.header(HeaderNames.create("x-should-retry"), String.valueOf(retryAfter.isPresent()));
     if (e.status() == 401) {
-      response.header(HeaderNames.WWW_AUTHENTICATE, "Bearer");
+      response.header(HeaderNames.WWW_AUTHENTICATE, challenge);
     }
     if (e.status() == 413) {
       // What is left of the body is not read: the connection cannot go on.

@@ -28,7 +28,8 @@ final class Routes {
     ServerMetrics metrics = new ServerMetrics(tessera, options);
     model = new ServedModel(tessera, options);
     Bodies bodies = new Bodies(options.limits());
-    ChatParser parser = new ChatParser(options, new PictureSource(options, metrics, Internet.real()));
+    ChatParser parser =
+        new ChatParser(options, new PictureSource(options, metrics, Internet.real()));
     Answers answers = new Answers(state, options.limits(), metrics);
     ChatRoute chat = new ChatRoute(tessera, bodies, model, options.limits(), parser, answers);
     TokenizeRoute tokenize = new TokenizeRoute(tessera, bodies, model, parser);

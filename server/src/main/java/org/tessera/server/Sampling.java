@@ -17,8 +17,6 @@ final class Sampling {
    */
   static GenerationOptions options(
       Fields body, ServerLimits limits, OptionalInt maxTokens, int logprobs) {
-    refuse(body, "presence_penalty");
-    refuse(body, "frequency_penalty");
     if (body.object("logit_bias").filter(bias -> !bias.node().isEmpty()).isPresent()) {
       throw ApiException.unsupported("logit_bias", "logit_bias is not supported");
     }
@@ -43,6 +41,10 @@ final class Sampling {
     if (penalty.isPresent()) {
       options = options.withRepetitionPenalty((float) penalty.getAsDouble());
     }
+    options =
+        options
+            .withPresencePenalty((float) body.number("presence_penalty", -2, 2).orElse(0))
+            .withFrequencyPenalty((float) body.number("frequency_penalty", -2, 2).orElse(0));
     if (maxTokens.isPresent()) {
       options = options.withMaxNewTokens(maxTokens.getAsInt());
     }
@@ -58,11 +60,5 @@ final class Sampling {
 
   static int topLogprobs(Fields body) {
     return body.integer("top_logprobs", 0, MAX_TOP_LOGPROBS).orElse(0);
-  }
-
-  private static void refuse(Fields body, String name) {
-    if (body.number(name, -2, 2).orElse(0) != 0) {
-      throw ApiException.unsupported(name, name + " is not supported; use repetition_penalty");
-    }
   }
 }

@@ -164,6 +164,18 @@ class ChatContractTest {
   }
 
   @Test
+  void penaltiesChangeWhatIsRepeated() {
+    String longer = chat(QUESTION, "").replace("\"max_tokens\":8", "\"max_tokens\":64");
+    String plain = json(server.post(CHAT, longer).body()).at("/choices/0/message").toString();
+    for (String name : List.of("presence_penalty", "frequency_penalty")) {
+      String body = longer.replaceFirst("\\{", "{\"" + name + "\":2,");
+
+      assertThat(json(server.post(CHAT, body).body()).at("/choices/0/message").toString())
+          .isNotEqualTo(plain);
+    }
+  }
+
+  @Test
   void logprobsHaveBytesAndAlternatives() {
     JsonNode body =
         json(server.post(CHAT, chat(QUESTION, ",\"logprobs\":true,\"top_logprobs\":2")).body());
@@ -200,6 +212,8 @@ class ChatContractTest {
         ",\"response_format\":{\"type\":\"json_object\"},\"guided_regex\":\"a\"",
         ",\"tools\":[{\"type\":\"search\"}]",
         ",\"functions\":[]",
+        ",\"presence_penalty\":2.5",
+        ",\"frequency_penalty\":-3",
         ",\"logit_bias\":{\"1\":5}",
         ",\"max_slice_nums\":100000"
       })

@@ -66,7 +66,8 @@ class RemotePicturesTest {
 
   @Test
   void chunksAndBodiesWithoutALengthAreRead() {
-    answers.add("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2;x\r\nde\r\n0\r\n\r\n");
+    answers.add(
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2;x\r\nde\r\n0\r\n\r\n");
     answers.add("HTTP/1.1 200 OK\r\n\r\nfgh");
 
     assertThat(fetch("https://ok.example/")).asString().isEqualTo("abcde");
@@ -207,13 +208,35 @@ class RemotePicturesTest {
 
   @ParameterizedTest
   @CsvSource({
-    "0.0.0.0,false", "10.1.2.3,false", "100.64.0.1,false", "100.63.0.1,true", "127.0.0.1,false",
-    "169.254.169.254,false", "172.16.0.1,false", "172.15.0.1,true", "172.32.0.1,true",
-    "192.168.1.1,false", "198.18.0.1,false", "198.20.0.1,true", "224.0.0.1,false",
-    "255.255.255.255,false", "8.8.8.8,true", "::1,false", "::,false", "::ffff:127.0.0.1,false",
-    "::ffff:8.8.8.8,true", "::127.0.0.1,false", "64:ff9b::7f00:1,false", "fe80::1,false",
-    "fc00::1,false", "ff02::1,false", "2002:7f00:1::,false", "2001::1,false",
-    "2001:db8::1,false", "2606:2800:220:1::1,true", "fec0::1,false"
+    "0.0.0.0,false",
+    "10.1.2.3,false",
+    "100.64.0.1,false",
+    "100.63.0.1,true",
+    "127.0.0.1,false",
+    "169.254.169.254,false",
+    "172.16.0.1,false",
+    "172.15.0.1,true",
+    "172.32.0.1,true",
+    "192.168.1.1,false",
+    "198.18.0.1,false",
+    "198.20.0.1,true",
+    "224.0.0.1,false",
+    "255.255.255.255,false",
+    "8.8.8.8,true",
+    "::1,false",
+    "::,false",
+    "::ffff:127.0.0.1,false",
+    "::ffff:8.8.8.8,true",
+    "::127.0.0.1,false",
+    "64:ff9b::7f00:1,false",
+    "fe80::1,false",
+    "fc00::1,false",
+    "ff02::1,false",
+    "2002:7f00:1::,false",
+    "2001::1,false",
+    "2001:db8::1,false",
+    "2606:2800:220:1::1,true",
+    "fec0::1,false"
   })
   void onlyAddressesOfThePublicInternetCount(String address, boolean isPublic) throws IOException {
     assertThat(PublicAddresses.contains(InetAddress.getByName(address))).isEqualTo(isPublic);
@@ -230,8 +253,7 @@ class RemotePicturesTest {
 
   private void assertRefused(String url) {
     assertThatThrownBy(() -> fetch(url))
-        .isInstanceOfSatisfying(
-            ApiException.class, e -> assertThat(e.status()).isEqualTo(400))
+        .isInstanceOfSatisfying(ApiException.class, e -> assertThat(e.status()).isEqualTo(400))
         .hasMessageNotContaining("10.0.0.1");
   }
 

@@ -54,8 +54,7 @@ class ResponsesContractTest {
     assertThat(response.at("/output/0/content/0/type").asString()).isEqualTo("output_text");
     assertThat(response.at("/output/0/content/0/text"))
         .isEqualTo(completion.at("/choices/0/message/content"));
-    assertThat(response.at("/usage/input_tokens"))
-        .isEqualTo(completion.at("/usage/prompt_tokens"));
+    assertThat(response.at("/usage/input_tokens")).isEqualTo(completion.at("/usage/prompt_tokens"));
     boolean cut = completion.at("/choices/0/finish_reason").asString().equals("length");
     assertThat(response.at("/status").asString()).isEqualTo(cut ? "incomplete" : "completed");
     assertThat(response.at("/incomplete_details/reason").asString(""))

@@ -67,6 +67,26 @@ class SecurityTest {
   }
 
   @Test
+  void aBrowserMayShowTheKeyAsAPassword() {
+    assertThat(server.get("/").headers().firstValue("www-authenticate"))
+        .hasValueSatisfying(challenge -> assertThat(challenge).startsWith("Basic "));
+    assertThat(server.get("/v1/models").headers().firstValue("www-authenticate"))
+        .hasValue("Bearer");
+    assertThat(server.get("/v1/models", "Authorization", basic("x:" + KEY)).statusCode())
+        .isEqualTo(200);
+    for (String wrong :
+        new String[] {basic("x:wrong"), basic(KEY + ":"), basic(""), "Basic ???", "Basic"}) {
+      assertError(server.get("/v1/models", "Authorization", wrong), 401);
+    }
+  }
+
+  private static String basic(String credentials) {
+    return "Basic "
+        + java.util.Base64.getEncoder()
+            .encodeToString(credentials.getBytes(StandardCharsets.UTF_8));
+  }
+
+  @Test
   void otherMachinesAreLetInOnlyWithAKey() {
     assertThatThrownBy(() ->
             new ServerOptions(
