@@ -26,6 +26,7 @@ final class CommandRunner {
     commandLine
         .addSubcommand(new ChatCommand(output, installation))
         .addSubcommand(new DemoCommand(output, installation))
+        .addSubcommand(new ServeCommand(output, installation))
         .addSubcommand(new InspectCommand(output, installation))
         .addSubcommand(new PlanCommand(output, installation))
         .addSubcommand(new BenchCommand(output, installation))

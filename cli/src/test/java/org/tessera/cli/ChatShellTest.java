@@ -209,8 +209,8 @@ class ChatShellTest {
         List.of(1, 2),
         List.of(3),
         reason,
-        new Usage(1, 2, 0, 0),
-        new Timings(1, 0, 1, 2, 10),
+        new Usage(1, 2, 0, 0, 0, 0),
+        new Timings(1, 0, 0, 1, 2, 10),
         List.of());
   }
 
@@ -219,6 +219,11 @@ class ChatShellTest {
     @Override
     public Iterator<String> iterator() {
       return List.of(text.substring(0, 3), text.substring(3)).iterator();
+    }
+
+    @Override
+    public Iterator<Delta> deltas() {
+      throw new AssertionError("the shell reads text");
     }
 
     @Override
@@ -271,6 +276,11 @@ class ChatShellTest {
     public String next() {
       started = true;
       return "word";
+    }
+
+    @Override
+    public Iterator<Delta> deltas() {
+      throw new AssertionError("the shell reads text");
     }
 
     @Override

@@ -40,6 +40,7 @@ final class ChatStream implements TokenStream, GenerationListener {
   private final StopMatcher stopMatcher;
   private final StringBuilder text = new StringBuilder();
   private final List<TokenLogprob> logprobs = new ArrayList<>();
+  private final List<TokenLogprob> untold = new ArrayList<>();
 
   private final BlockingQueue<Event> events = new LinkedBlockingQueue<>();
   private final CompletableFuture<ChatResponse> response = new CompletableFuture<>();
@@ -47,21 +48,22 @@ final class ChatStream implements TokenStream, GenerationListener {
 
   /** What the reader takes from the queue. */
   private sealed interface Event {
-    record Piece(String text) implements Event {}
+    record Piece(Delta delta) implements Event {}
 
     /** The response is complete, with an answer or a failure. */
     record End() implements Event {}
   }
 
   ChatStream(
-      Tokenizer tokenizer, Set<Integer> terminators, Prepared prepared, ChatRequest request) {
+      Tokenizer tokenizer, Set<Integer> terminators, Prepared prepared, boolean compatOriginal) {
+    GenerationOptions options = prepared.request().options();
     this.tokenizer = tokenizer;
     this.terminators = terminators;
     this.prepared = prepared;
-    this.wantsLogprobs = request.generation().logprobs() > 0;
-    this.compatOriginal = request.input().compatOriginal();
+    this.wantsLogprobs = options.logprobs() > 0;
+    this.compatOriginal = compatOriginal;
     this.detokenizer = new Detokenizer(tokenizer, /* skipSpecialTokens= */ false);
-    this.stopMatcher = new StopMatcher(request.generation().stop());
+    this.stopMatcher = new StopMatcher(options.stop());
   }
 
   /** To be called once, before the stream is handed out. */
@@ -71,10 +73,14 @@ final class ChatStream implements TokenStream, GenerationListener {
 
   @Override
   public boolean onToken(TokenChoice choice) {
+    boolean terminated = terminators.contains(choice.tokenId());
     if (wantsLogprobs) {
       logprobs.add(logprob(choice));
+      if (!terminated) {
+        untold.add(logprobs.getLast());
+      }
     }
-    if (terminators.contains(choice.tokenId())) {
+    if (terminated) {
       return true;
     }
     offer(stopMatcher.push(detokenizer.append(choice.tokenId())));
@@ -87,6 +93,9 @@ final class ChatStream implements TokenStream, GenerationListener {
       offer(stopMatcher.push(detokenizer.finish()));
       offer(stopMatcher.finish());
     }
+    if (!untold.isEmpty()) {
+      tell("");
+    }
     response.complete(
         new ChatResponse(
             finalText(result),
@@ -97,7 +106,9 @@ final class ChatStream implements TokenStream, GenerationListener {
                 prepared.prompt().tokenIds().size(),
                 result.tokenIds().size(),
                 prepared.prompt().imageTokens(),
-                result.cachedTokens()),
+                result.cachedTokens(),
+                prepared.request().images().size(),
+                result.encodedSlices()),
             timings(result),
             logprobs));
     events.add(new Event.End());
@@ -114,7 +125,23 @@ final class ChatStream implements TokenStream, GenerationListener {
 
   @Override
   public Iterator<String> iterator() {
-    return new Pieces();
+    Iterator<Delta> deltas = deltas();
+    return new Iterator<>() {
+      @Override
+      public boolean hasNext() {
+        return deltas.hasNext();
+      }
+
+      @Override
+      public String next() {
+        return deltas.next().text();
+      }
+    };
+  }
+
+  @Override
+  public Iterator<Delta> deltas() {
+    return new Deltas();
   }
 
   @Override
@@ -144,8 +171,13 @@ final class ChatStream implements TokenStream, GenerationListener {
   private void offer(String piece) {
     if (!piece.isEmpty()) {
       text.append(piece);
-      events.add(new Event.Piece(piece));
+      tell(piece);
     }
+  }
+
+  private void tell(String piece) {
+    events.add(new Event.Piece(new Delta(piece, untold)));
+    untold.clear();
   }
 
   private String finalText(GenerationResult result) {
@@ -163,6 +195,7 @@ final class ChatStream implements TokenStream, GenerationListener {
     double firstTokenMillis = prepared.millis() + result.firstTokenNanos() / 1e6;
     return new Timings(
         prepared.millis(),
+        result.queueNanos() / 1e6,
         result.visionNanos() / 1e6,
         result.prefillNanos() / 1e6,
         firstTokenMillis,
@@ -185,15 +218,15 @@ final class ChatStream implements TokenStream, GenerationListener {
   }
 
   /** The reader's side of the queue. */
-  private final class Pieces implements Iterator<String> {
-    private @Nullable String next;
+  private final class Deltas implements Iterator<Delta> {
+    private @Nullable Delta next;
     private boolean ended;
 
     @Override
     public boolean hasNext() {
       if (next == null && !ended) {
         switch (take()) {
-          case Event.Piece(String piece) -> next = piece;
+          case Event.Piece(Delta delta) -> next = delta;
           case Event.End() -> {
             ended = true;
             response(); // throws what the generation failed with
@@ -204,13 +237,13 @@ final class ChatStream implements TokenStream, GenerationListener {
     }
 
     @Override
-    public String next() {
+    public Delta next() {
       if (!hasNext() || next == null) {
         throw new NoSuchElementException();
       }
-      String piece = next;
+      Delta delta = next;
       next = null;
-      return piece;
+      return delta;
     }
 
     private Event take() {

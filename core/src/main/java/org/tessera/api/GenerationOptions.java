@@ -14,6 +14,8 @@ import org.tessera.error.InvalidRequestException;
  * @param topK keeps the k likeliest tokens; 0 keeps all
  * @param topP keeps the likeliest tokens that together reach this probability, in (0, 1]
  * @param repetitionPenalty for tokens generated already; 1 is none, above 1 discourages
+ * @param presencePenalty what the logit of a token loses that was generated already, from -2 to 2
+ * @param frequencyPenalty what it loses for each time that it was, from -2 to 2
  * @param numBeams above 1 is beam search, which does not sample
  * @param stop the answer ends before the first of these strings
  * @param seed of this request's random numbers; absent for a fresh one
@@ -26,6 +28,8 @@ public record GenerationOptions(
     int topK,
     float topP,
     float repetitionPenalty,
+    float presencePenalty,
+    float frequencyPenalty,
     int numBeams,
     List<String> stop,
     OptionalLong seed,
@@ -46,6 +50,15 @@ public record GenerationOptions(
     require(
         repetitionPenalty > 0 && Float.isFinite(repetitionPenalty),
         "repetition_penalty must be above 0, not " + repetitionPenalty);
+    require(
+        Math.abs(presencePenalty) <= 2,
+        "presence_penalty must be from -2 to 2, not " + presencePenalty);
+    require(
+        Math.abs(frequencyPenalty) <= 2,
+        "frequency_penalty must be from -2 to 2, not " + frequencyPenalty);
+    require(
+        numBeams == 1 || (presencePenalty == 0 && frequencyPenalty == 0),
+        "presence_penalty and frequency_penalty are not for beam search: num_beams must be 1");
     require(numBeams >= 1 && numBeams <= 16, "num_beams must be from 1 to 16, not " + numBeams);
     require(stop.stream().noneMatch(String::isEmpty), "a stop string must not be empty");
     require(
@@ -57,19 +70,30 @@ public record GenerationOptions(
   /** The original's {@code sampling=True}: temperature 0.7, top-p 0.8, top-k 100, penalty 1.05. */
   public static GenerationOptions sampling() {
     return new GenerationOptions(
-        DEFAULT_MAX_NEW_TOKENS, 0, 0.7f, 100, 0.8f, 1.05f, 1, List.of(), OptionalLong.empty(), 0);
+        DEFAULT_MAX_NEW_TOKENS,
+        0,
+        0.7f,
+        100,
+        0.8f,
+        1.05f,
+        0f,
+        0f,
+        1,
+        List.of(),
+        OptionalLong.empty(),
+        0);
   }
 
   /** The original's {@code sampling=False}: three beams, penalty 1.2. */
   public static GenerationOptions beamSearch() {
     return new GenerationOptions(
-        DEFAULT_MAX_NEW_TOKENS, 0, 0f, 0, 1f, 1.2f, 3, List.of(), OptionalLong.empty(), 0);
+        DEFAULT_MAX_NEW_TOKENS, 0, 0f, 0, 1f, 1.2f, 0f, 0f, 3, List.of(), OptionalLong.empty(), 0);
   }
 
   /** Always the likeliest token, no penalty. */
   public static GenerationOptions greedy() {
     return new GenerationOptions(
-        DEFAULT_MAX_NEW_TOKENS, 0, 0f, 0, 1f, 1f, 1, List.of(), OptionalLong.empty(), 0);
+        DEFAULT_MAX_NEW_TOKENS, 0, 0f, 0, 1f, 1f, 0f, 0f, 1, List.of(), OptionalLong.empty(), 0);
   }
 
   public GenerationOptions withMaxNewTokens(int value) {
@@ -80,6 +104,8 @@ public record GenerationOptions(
         topK,
         topP,
         repetitionPenalty,
+        presencePenalty,
+        frequencyPenalty,
         numBeams,
         stop,
         seed,
@@ -94,6 +120,8 @@ public record GenerationOptions(
         topK,
         topP,
         repetitionPenalty,
+        presencePenalty,
+        frequencyPenalty,
         numBeams,
         stop,
         seed,
@@ -108,6 +136,8 @@ public record GenerationOptions(
         topK,
         topP,
         repetitionPenalty,
+        presencePenalty,
+        frequencyPenalty,
         numBeams,
         stop,
         seed,
@@ -122,6 +152,8 @@ public record GenerationOptions(
         value,
         topP,
         repetitionPenalty,
+        presencePenalty,
+        frequencyPenalty,
         numBeams,
         stop,
         seed,
@@ -136,6 +168,8 @@ public record GenerationOptions(
         topK,
         value,
         repetitionPenalty,
+        presencePenalty,
+        frequencyPenalty,
         numBeams,
         stop,
         seed,
@@ -144,7 +178,50 @@ public record GenerationOptions(
 
   public GenerationOptions withRepetitionPenalty(float value) {
     return new GenerationOptions(
-        maxNewTokens, minNewTokens, temperature, topK, topP, value, numBeams, stop, seed, logprobs);
+        maxNewTokens,
+        minNewTokens,
+        temperature,
+        topK,
+        topP,
+        value,
+        presencePenalty,
+        frequencyPenalty,
+        numBeams,
+        stop,
+        seed,
+        logprobs);
+  }
+
+  public GenerationOptions withPresencePenalty(float value) {
+    return new GenerationOptions(
+        maxNewTokens,
+        minNewTokens,
+        temperature,
+        topK,
+        topP,
+        repetitionPenalty,
+        value,
+        frequencyPenalty,
+        numBeams,
+        stop,
+        seed,
+        logprobs);
+  }
+
+  public GenerationOptions withFrequencyPenalty(float value) {
+    return new GenerationOptions(
+        maxNewTokens,
+        minNewTokens,
+        temperature,
+        topK,
+        topP,
+        repetitionPenalty,
+        presencePenalty,
+        value,
+        numBeams,
+        stop,
+        seed,
+        logprobs);
   }
 
   public GenerationOptions withNumBeams(int value) {
@@ -155,6 +232,8 @@ public record GenerationOptions(
         topK,
         topP,
         repetitionPenalty,
+        presencePenalty,
+        frequencyPenalty,
         value,
         stop,
         seed,
@@ -169,6 +248,8 @@ public record GenerationOptions(
         topK,
         topP,
         repetitionPenalty,
+        presencePenalty,
+        frequencyPenalty,
         numBeams,
         List.of(values),
         seed,
@@ -183,6 +264,8 @@ public record GenerationOptions(
         topK,
         topP,
         repetitionPenalty,
+        presencePenalty,
+        frequencyPenalty,
         numBeams,
         stop,
         OptionalLong.of(value),
@@ -197,6 +280,8 @@ public record GenerationOptions(
         topK,
         topP,
         repetitionPenalty,
+        presencePenalty,
+        frequencyPenalty,
         numBeams,
         stop,
         seed,

@@ -13,6 +13,7 @@ import org.tessera.error.InvalidRequestException;
  * @param truncate cut the end of a prompt that is too long, as the original does
  * @param applyExif turn pictures as their EXIF orientation says; the original does not
  * @param compatOriginal reproduce the original's quirks: {@code !} (id 0) is masked and dropped
+ * @param cacheSalt prompts with different ones share nothing in the cache, not even their timing
  */
 public record InputOptions(
     OptionalInt maxSliceNums,
@@ -20,7 +21,8 @@ public record InputOptions(
     int maxInputTokens,
     boolean truncate,
     boolean applyExif,
-    boolean compatOriginal) {
+    boolean compatOriginal,
+    String cacheSalt) {
   /** The original's {@code max_inp_length}. */
   public static final int DEFAULT_MAX_INPUT_TOKENS = 8192;
 
@@ -37,7 +39,7 @@ public record InputOptions(
 
   public static InputOptions defaults() {
     return new InputOptions(
-        OptionalInt.empty(), Optional.empty(), DEFAULT_MAX_INPUT_TOKENS, false, true, false);
+        OptionalInt.empty(), Optional.empty(), DEFAULT_MAX_INPUT_TOKENS, false, true, false, "");
   }
 
   /** What the original's documentation prescribes for video frames: two slices, no picture ids. */
@@ -47,29 +49,48 @@ public record InputOptions(
 
   public InputOptions withMaxSliceNums(int value) {
     return new InputOptions(
-        OptionalInt.of(value), useImageId, maxInputTokens, truncate, applyExif, compatOriginal);
+        OptionalInt.of(value),
+        useImageId,
+        maxInputTokens,
+        truncate,
+        applyExif,
+        compatOriginal,
+        cacheSalt);
   }
 
   public InputOptions withUseImageId(boolean value) {
     return new InputOptions(
-        maxSliceNums, Optional.of(value), maxInputTokens, truncate, applyExif, compatOriginal);
+        maxSliceNums,
+        Optional.of(value),
+        maxInputTokens,
+        truncate,
+        applyExif,
+        compatOriginal,
+        cacheSalt);
   }
 
   public InputOptions withMaxInputTokens(int value) {
-    return new InputOptions(maxSliceNums, useImageId, value, truncate, applyExif, compatOriginal);
+    return new InputOptions(
+        maxSliceNums, useImageId, value, truncate, applyExif, compatOriginal, cacheSalt);
   }
 
   public InputOptions withTruncate(boolean value) {
     return new InputOptions(
-        maxSliceNums, useImageId, maxInputTokens, value, applyExif, compatOriginal);
+        maxSliceNums, useImageId, maxInputTokens, value, applyExif, compatOriginal, cacheSalt);
   }
 
   public InputOptions withApplyExif(boolean value) {
     return new InputOptions(
-        maxSliceNums, useImageId, maxInputTokens, truncate, value, compatOriginal);
+        maxSliceNums, useImageId, maxInputTokens, truncate, value, compatOriginal, cacheSalt);
   }
 
   public InputOptions withCompatOriginal(boolean value) {
-    return new InputOptions(maxSliceNums, useImageId, maxInputTokens, truncate, applyExif, value);
+    return new InputOptions(
+        maxSliceNums, useImageId, maxInputTokens, truncate, applyExif, value, cacheSalt);
+  }
+
+  public InputOptions withCacheSalt(String value) {
+    return new InputOptions(
+        maxSliceNums, useImageId, maxInputTokens, truncate, applyExif, compatOriginal, value);
   }
 }

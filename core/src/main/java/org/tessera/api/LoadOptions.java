@@ -15,6 +15,7 @@ import org.tessera.weights.LoadProgress;
  * @param contextTokens tokens of all running conversations together that the key/value cache holds;
  *     absent for as many as the model allows and memory affords
  * @param tensorParallel ranks over which every layer of the decoder is cut; 1 for none
+ * @param maxWaiting requests that wait for their turn at most; absent for any number
  * @param trustedPlugins a directory of jars whose architectures may be loaded; their code runs
  * @param progress told while weights are fetched
  */
@@ -23,6 +24,7 @@ public record LoadOptions(
     Optional<DType> dtype,
     OptionalInt contextTokens,
     int tensorParallel,
+    OptionalInt maxWaiting,
     Optional<Path> trustedPlugins,
     LoadProgress progress) {
   public LoadOptions {
@@ -38,33 +40,59 @@ public record LoadOptions(
 
   public static LoadOptions defaults() {
     return new LoadOptions(
-        "auto", Optional.empty(), OptionalInt.empty(), 1, Optional.empty(), LoadProgress.NONE);
+        "auto",
+        Optional.empty(),
+        OptionalInt.empty(),
+        1,
+        OptionalInt.empty(),
+        Optional.empty(),
+        LoadProgress.NONE);
   }
 
   public LoadOptions withDevice(String value) {
-    return new LoadOptions(value, dtype, contextTokens, tensorParallel, trustedPlugins, progress);
+    return new LoadOptions(
+        value, dtype, contextTokens, tensorParallel, maxWaiting, trustedPlugins, progress);
   }
 
   public LoadOptions withDtype(DType value) {
     return new LoadOptions(
-        device, Optional.of(value), contextTokens, tensorParallel, trustedPlugins, progress);
+        device,
+        Optional.of(value),
+        contextTokens,
+        tensorParallel,
+        maxWaiting,
+        trustedPlugins,
+        progress);
   }
 
   public LoadOptions withContextTokens(int value) {
     return new LoadOptions(
-        device, dtype, OptionalInt.of(value), tensorParallel, trustedPlugins, progress);
+        device, dtype, OptionalInt.of(value), tensorParallel, maxWaiting, trustedPlugins, progress);
   }
 
   public LoadOptions withTensorParallel(int value) {
-    return new LoadOptions(device, dtype, contextTokens, value, trustedPlugins, progress);
+    return new LoadOptions(
+        device, dtype, contextTokens, value, maxWaiting, trustedPlugins, progress);
+  }
+
+  public LoadOptions withMaxWaiting(int value) {
+    return new LoadOptions(
+        device,
+        dtype,
+        contextTokens,
+        tensorParallel,
+        OptionalInt.of(value),
+        trustedPlugins,
+        progress);
   }
 
   public LoadOptions withTrustedPlugins(Path value) {
     return new LoadOptions(
-        device, dtype, contextTokens, tensorParallel, Optional.of(value), progress);
+        device, dtype, contextTokens, tensorParallel, maxWaiting, Optional.of(value), progress);
   }
 
   public LoadOptions withProgress(LoadProgress value) {
-    return new LoadOptions(device, dtype, contextTokens, tensorParallel, trustedPlugins, value);
+    return new LoadOptions(
+        device, dtype, contextTokens, tensorParallel, maxWaiting, trustedPlugins, value);
   }
 }

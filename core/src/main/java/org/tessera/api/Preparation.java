@@ -33,6 +33,7 @@ final class Preparation {
   private final ImageLimits limits;
   private final int maxSliceNums;
   private final Set<Integer> terminators;
+  private final int vocabSize;
   private final Guides guides;
 
   Preparation(
@@ -46,6 +47,7 @@ final class Preparation {
     this.limits = ImageLimits.defaults();
     this.maxSliceNums = config.preprocessor().maxSliceNums();
     this.terminators = terminators;
+    this.vocabSize = config.model().vocabSize();
   }
 
   Prepared prepare(ChatRequest request) {
@@ -53,12 +55,7 @@ final class Preparation {
     InputOptions input = request.input();
     Optional<Guide> guide = guide(request);
     List<Message> messages = ToolPrompt.apply(request.messages(), request.tools());
-    List<Image> images =
-        messages.stream()
-            .flatMap(message -> message.content().stream())
-            .filter(Part.Picture.class::isInstance)
-            .map(part -> ((Part.Picture) part).image())
-            .toList();
+    List<Image> images = images(messages);
     promptBuilder.checkPictureCount(images.size(), input);
     // Pictures are independent of each other: decoding and resizing them takes all cores.
     List<Picture> pictures = images.parallelStream().map(image -> process(image, input)).toList();
@@ -67,6 +64,34 @@ final class Preparation {
     Prompt prompt = promptBuilder.build(messages, grids, input, /* addGenerationPrompt= */ true);
     EngineRequest engineRequest = engineRequest(request, prompt, pictures, guide);
     return new Prepared(prompt, engineRequest, (System.nanoTime() - start) / 1e6);
+  }
+
+  Prepared prepare(CompletionRequest request) {
+    long start = System.nanoTime();
+    for (int id : request.promptIds()) {
+      if (id < 0 || id >= vocabSize) {
+        throw new InvalidRequestException(
+            "the prompt holds the token id %d, ids are from 0 to %d".formatted(id, vocabSize - 1));
+      }
+    }
+    Prompt prompt = new Prompt(request.promptIds(), List.of(), 0);
+    EngineRequest engineRequest =
+        new EngineRequest(
+            prompt.toArray(),
+            List.of(),
+            request.generation(),
+            terminators,
+            Optional.empty(),
+            request.cacheSalt());
+    return new Prepared(prompt, engineRequest, (System.nanoTime() - start) / 1e6);
+  }
+
+  private static List<Image> images(List<Message> messages) {
+    return messages.stream()
+        .flatMap(message -> message.content().stream())
+        .filter(Part.Picture.class::isInstance)
+        .map(part -> ((Part.Picture) part).image())
+        .toList();
   }
 
   /** A picture cut into slices, and what identifies it in the cache. */
@@ -86,9 +111,7 @@ final class Preparation {
           "tool_choice demands a call, which the response format rules out: give one of them");
     }
     Optional<Guide> guide =
-        demanded.isEmpty()
-            ? guides.of(request.format())
-            : Optional.of(guides.of(demanded, request.tools().choice()));
+        demanded.isEmpty() ? guides.of(request.format()) : Optional.of(guides.of(request.tools()));
     if (guide.isPresent() && request.input().compatOriginal()) {
       throw new InvalidRequestException(
           "the original drops the token '!' from answers, which would break a response format:"
@@ -113,7 +136,12 @@ final class Preparation {
       images.add(new ImageInput(range, picture.processed().slices().get(span.sliceIndex())));
     }
     return new EngineRequest(
-        ids, images, request.generation(), terminators, guide.map(Function.identity()));
+        ids,
+        images,
+        request.generation(),
+        terminators,
+        guide.map(Function.identity()),
+        request.input().cacheSalt());
   }
 
   /**

@@ -10,4 +10,8 @@ import org.tessera.prompt.Prompt;
  * @param request what the engine runs
  * @param millis time it took
  */
-record Prepared(Prompt prompt, EngineRequest request, double millis) {}
+record Prepared(Prompt prompt, EngineRequest request, double millis) {
+  Prepared with(GenerationOptions options) {
+    return new Prepared(prompt, request.with(options), millis);
+  }
+}

@@ -2,6 +2,7 @@ package org.tessera.api;
 
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
@@ -12,11 +13,13 @@ import org.tessera.device.Device.DeviceMemory;
 import org.tessera.device.Devices;
 import org.tessera.engine.Engine;
 import org.tessera.engine.EngineOptions;
+import org.tessera.engine.EngineStats;
 import org.tessera.engine.ModelRunner;
 import org.tessera.engine.ParallelRunner;
 import org.tessera.engine.RankRunner;
 import org.tessera.error.CheckpointException;
 import org.tessera.error.DeviceException;
+import org.tessera.error.InvalidRequestException;
 import org.tessera.kv.KvCache;
 import org.tessera.model.Architecture;
 import org.tessera.model.Architectures;
@@ -50,6 +53,9 @@ public final class Tessera implements AutoCloseable {
   private static final int DEFAULT_CONTEXT_TOKENS = 16_384;
 
   private static final int MIN_CONTEXT_TOKENS = 512;
+
+  /** Of a text to tokenize: several times what any context holds. */
+  private static final int MAX_CHARACTERS = 1 << 20;
 
   private final ModelInfo info;
   private final Tokenizer tokenizer;
@@ -113,7 +119,8 @@ public final class Tessera implements AutoCloseable {
         parts.add(architecture.load(config, root, rank));
       }
       EngineOptions engineOptions =
-          EngineOptions.forTokens(contextTokens(options, parts.getFirst().spec(), first), first);
+          EngineOptions.forTokens(contextTokens(options, parts.getFirst().spec(), first), first)
+              .withMaxWaiting(options.maxWaiting().orElse(Integer.MAX_VALUE));
       Engine engine =
           resources.add(new Engine(runner(parts, devices, group, engineOptions), engineOptions));
       ModelInfo info =
@@ -155,14 +162,77 @@ public final class Tessera implements AutoCloseable {
     List<Prepared> prepared = requests.stream().map(preparation::prepare).toList();
     List<ChatStream> streams = new ArrayList<>();
     for (int i = 0; i < requests.size(); i++) {
-      streams.add(start(requests.get(i), prepared.get(i)));
+      streams.add(start(prepared.get(i), requests.get(i).input().compatOriginal()));
     }
     return streams.stream().map(ChatStream::response).toList();
   }
 
   /** As {@link #chat(ChatRequest)}, token by token. Returns when the pictures are prepared. */
   public TokenStream stream(ChatRequest request) {
-    return start(request, preparation.prepare(request));
+    return start(preparation.prepare(request), request.input().compatOriginal());
+  }
+
+  /**
+   * Several answers to one conversation, whose prompt is computed once. Where there is a seed, each
+   * answer after the first takes the next one.
+   *
+   * @throws org.tessera.error.OverloadedException where as many requests wait as may
+   */
+  public List<TokenStream> stream(ChatRequest request, int choices) {
+    return start(preparation.prepare(request), request.input().compatOriginal(), choices);
+  }
+
+  /**
+   * What follows these tokens, {@code choices} times.
+   *
+   * @throws org.tessera.error.InvalidRequestException where an id is no token's, or there are too
+   *     many or none
+   * @throws org.tessera.error.OverloadedException where as many requests wait as may
+   */
+  public List<TokenStream> stream(CompletionRequest request, int choices) {
+    return start(preparation.prepare(request), /* compatOriginal= */ false, choices);
+  }
+
+  /**
+   * The ids of a text in which control tokens are text like any other.
+   *
+   * @throws org.tessera.error.InvalidRequestException where it is over a million characters
+   */
+  public List<Integer> tokenize(String text) {
+    if (text.length() > MAX_CHARACTERS) {
+      throw new InvalidRequestException(
+          "the text has %d characters, at most %d are accepted"
+              .formatted(text.length(), MAX_CHARACTERS));
+    }
+    return Arrays.stream(tokenizer.encode(text)).boxed().toList();
+  }
+
+  /** The ids of the prompt that a conversation becomes, pictures as placeholders. */
+  public List<Integer> tokenize(ChatRequest request) {
+    return preparation.prepare(request).prompt().tokenIds();
+  }
+
+  /**
+   * The text of these tokens, control tokens as the tokenizer's files write them.
+   *
+   * @throws org.tessera.error.InvalidRequestException where no token has one of the ids
+   */
+  public String detokenize(List<Integer> tokenIds) {
+    return tokenizer.decode(tokenIds, /* skipSpecialTokens= */ false);
+  }
+
+  /**
+   * The bytes that a token stands for, which need not be whole characters.
+   *
+   * @throws org.tessera.error.InvalidRequestException where no token has this id
+   */
+  public byte[] tokenBytes(int tokenId) {
+    return tokenizer.bytes(tokenId);
+  }
+
+  /** What the model is busy with, and what it has done since it was loaded. */
+  public EngineStats stats() {
+    return engine.stats();
   }
 
   /** Ends what is running and frees all memory. */
@@ -171,10 +241,26 @@ public final class Tessera implements AutoCloseable {
     resources.close();
   }
 
-  private ChatStream start(ChatRequest request, Prepared prepared) {
-    ChatStream stream = new ChatStream(tokenizer, terminators, prepared, request);
+  private ChatStream start(Prepared prepared, boolean compatOriginal) {
+    ChatStream stream = new ChatStream(tokenizer, terminators, prepared, compatOriginal);
     stream.attach(engine.submit(prepared.request(), stream));
     return stream;
+  }
+
+  private List<TokenStream> start(Prepared prepared, boolean compatOriginal, int choices) {
+    GenerationOptions options = prepared.request().options();
+    List<TokenStream> streams = new ArrayList<>();
+    try {
+      for (int i = 0; i < choices; i++) {
+        GenerationOptions own =
+            options.seed().isPresent() ? options.withSeed(options.seed().getAsLong() + i) : options;
+        streams.add(start(prepared.with(own), compatOriginal));
+      }
+      return List.copyOf(streams);
+    } catch (RuntimeException e) {
+      streams.forEach(TokenStream::close); // all or none
+      throw e;
+    }
   }
 
   private static Set<Integer> terminators(Tokenizer tokenizer, CheckpointConfig config) {

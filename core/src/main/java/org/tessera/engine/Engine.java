@@ -5,10 +5,12 @@ import java.util.List;
 import java.util.Objects;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 import org.tessera.api.FinishReason;
 import org.tessera.error.GenerationException;
 import org.tessera.error.InvalidRequestException;
+import org.tessera.error.OverloadedException;
 import org.tessera.kv.BlockPool;
 import org.tessera.kv.KvLease;
 import org.tessera.sampling.TokenChoice;
@@ -24,8 +26,13 @@ public final class Engine implements AutoCloseable {
   private final Scheduler scheduler;
   private final BlockingQueue<Runnable> inbox = new LinkedBlockingQueue<>();
   private final AtomicLong nextId = new AtomicLong();
+
+  /** Generations that were submitted and have not ended. */
+  private final AtomicInteger admitted = new AtomicInteger();
+
   private final Thread thread;
   private volatile boolean closed;
+  private volatile EngineStats stats;
 
   /**
    * @param runner the model on its devices, with a cache of the size that {@code options} give;
@@ -36,6 +43,7 @@ public final class Engine implements AutoCloseable {
     this.options = options;
     pool = new BlockPool(options.kvBlocks(), options.kvBlockRows());
     scheduler = new Scheduler(pool, options, runner);
+    stats = scheduler.stats();
     thread = Thread.ofPlatform().name("tessera-engine").daemon().start(this::loop);
   }
 
@@ -43,6 +51,7 @@ public final class Engine implements AutoCloseable {
    * Starts a generation.
    *
    * @throws InvalidRequestException where the prompt is empty or longer than the cache or the model
+   * @throws OverloadedException where as many wait as may
    * @throws GenerationException where the engine is closed
    */
   public Generation submit(EngineRequest request, GenerationListener listener) {
@@ -58,9 +67,20 @@ public final class Engine implements AutoCloseable {
       if (closed) {
         throw closedException();
       }
+      if (admitted.get() - options.maxRunning() >= options.maxWaiting()) {
+        throw new OverloadedException(
+            "%d requests wait for their turn already; try again later"
+                .formatted(options.maxWaiting()));
+      }
+      admitted.incrementAndGet();
       inbox.add(() -> scheduler.enqueue(generation));
     }
     return generation;
+  }
+
+  /** As of the last step. */
+  public EngineStats stats() {
+    return stats;
   }
 
   /** Fails what is running, then closes the runner. */
@@ -97,6 +117,7 @@ public final class Engine implements AutoCloseable {
         drainInbox();
         if (!closed) {
           runOnce();
+          stats = scheduler.stats();
         }
       }
     } finally {
@@ -252,7 +273,7 @@ public final class Engine implements AutoCloseable {
     if (reason != FinishReason.CANCELLED && generation.tokenIds.isEmpty()) {
       report(generation, generation.decoding.best());
     }
-    generation.release(runner);
+    release(generation);
     try {
       generation.listener.onFinished(generation.result(reason));
     } catch (RuntimeException e) {
@@ -262,8 +283,15 @@ public final class Engine implements AutoCloseable {
 
   private void fail(Generation generation, RuntimeException cause) {
     scheduler.remove(generation);
-    generation.release(runner);
+    release(generation);
     generation.listener.onFailed(cause);
+  }
+
+  /** Before the listener hears of the end: whoever it tells may submit the next request at once. */
+  private void release(Generation generation) {
+    generation.release(runner);
+    admitted.decrementAndGet();
+    stats = scheduler.stats();
   }
 
   /** Reading a mapped file that was cut meanwhile is an InternalError to the JVM. */

@@ -17,6 +17,7 @@ import org.tessera.sampling.TokenConstraint;
  * @param images what stands at the placeholders, in order
  * @param terminators ids that end the answer
  * @param constraint makes what rules tokens out of this answer
+ * @param cacheSalt requests with different ones never share keys and values
  */
 @SuppressWarnings("ArrayRecordComponent") // a prompt has thousands of ids and is read only
 public record EngineRequest(
@@ -24,7 +25,8 @@ public record EngineRequest(
     List<ImageInput> images,
     GenerationOptions options,
     Set<Integer> terminators,
-    Optional<Supplier<TokenConstraint>> constraint) {
+    Optional<Supplier<TokenConstraint>> constraint,
+    String cacheSalt) {
   /**
    * @throws InvalidRequestException where a constraint meets beam search, which it is not for
    */
@@ -37,13 +39,18 @@ public record EngineRequest(
     }
   }
 
-  /** Without a constraint. */
+  /** Without a constraint, sharing with whoever shares. */
   public EngineRequest(
       int[] promptIds,
       List<ImageInput> images,
       GenerationOptions options,
       Set<Integer> terminators) {
-    this(promptIds, images, options, terminators, Optional.empty());
+    this(promptIds, images, options, terminators, Optional.empty(), "");
+  }
+
+  /** The very same prompt, which is computed once for all that ask for it. */
+  public EngineRequest with(GenerationOptions value) {
+    return new EngineRequest(promptIds, images, value, terminators, constraint, cacheSalt);
   }
 
   /** One slice of a picture and the placeholders that its features replace. */

@@ -23,6 +23,7 @@ public final class Generation {
   long prefillNanos;
 
   private final long submittedNanos = System.nanoTime();
+  private long admittedNanos;
   private long firstTokenNanos;
   private volatile boolean cancelled;
 
@@ -39,13 +40,28 @@ public final class Generation {
     this.promptTokens = request.promptIds().length;
     SequenceTokens tokens =
         new SequenceTokens(
-            request.promptIds(), request.images().stream().map(ImageInput::range).toList());
+            request.promptIds(),
+            request.images().stream().map(ImageInput::range).toList(),
+            request.cacheSalt());
     this.sequences = List.of(new Sequence(tokens, pool.lease(), 0));
   }
 
   /** Ends the generation after the step in work. */
   public void cancel() {
     cancelled = true;
+  }
+
+  /** Whether this computes the very prompt that {@code other} asks for, and has not done so yet. */
+  boolean isComputingPromptOf(Generation other) {
+    return tokenIds.isEmpty() && request.promptIds() == other.request.promptIds();
+  }
+
+  /** Its turn has come. */
+  void noteAdmitted() {
+    cachedTokens = firstPendingPosition();
+    if (admittedNanos == 0) {
+      admittedNanos = System.nanoTime();
+    }
   }
 
   boolean isCancelled() {
@@ -82,6 +98,8 @@ public final class Generation {
         tokenIds,
         reason,
         cachedTokens,
+        features.encodedSlices(),
+        admittedNanos == 0 ? now - submittedNanos : admittedNanos - submittedNanos,
         visionNanos,
         prefillNanos,
         first - submittedNanos,

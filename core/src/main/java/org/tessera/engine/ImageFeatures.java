@@ -18,6 +18,7 @@ final class ImageFeatures {
   private int firstImage;
 
   private int encodedImages;
+  private int encodedSlices;
 
   ImageFeatures(long id, List<ImageInput> images, int queryNum) {
     this.id = id;
@@ -44,6 +45,12 @@ final class ImageFeatures {
         encodedImages * queryNum,
         (images.size() - firstImage) * queryNum);
     encodedImages += to - from;
+    encodedSlices += to - from;
+  }
+
+  /** Slices encoded so far, those that were encoded twice counted twice. */
+  int encodedSlices() {
+    return encodedSlices;
   }
 
   /**

@@ -17,6 +17,9 @@ final class Scheduler {
   private final ModelRunner runner;
   private final Deque<Generation> waiting = new ArrayDeque<>();
   private final List<Generation> running = new ArrayList<>();
+  private long queriedTokens;
+  private long cachedTokens;
+  private long preemptions;
 
   Scheduler(BlockPool pool, EngineOptions options, ModelRunner runner) {
     this.pool = pool;
@@ -48,6 +51,9 @@ final class Scheduler {
   void admit() {
     while (!waiting.isEmpty() && running.size() < options.maxRunning()) {
       Generation next = waiting.getFirst();
+      if (running.stream().anyMatch(other -> other.isComputingPromptOf(next))) {
+        return; // its prompt will be in the cache soon
+      }
       int needed = 0;
       for (Sequence sequence : next.sequences) {
         needed += Math.ceilDiv(sequence.tokens.length() + 1, pool.blockRows());
@@ -60,9 +66,22 @@ final class Scheduler {
         sequence.computed = sequence.lease.leasePrefix(sequence.tokens);
       }
       if (next.tokenIds.isEmpty()) {
-        next.cachedTokens = next.firstPendingPosition();
+        next.noteAdmitted();
+        queriedTokens += next.promptTokens;
+        cachedTokens += next.cachedTokens;
       }
     }
+  }
+
+  EngineStats stats() {
+    return new EngineStats(
+        running.size(),
+        waiting.size(),
+        pool.blockCount(),
+        pool.blockCount() - pool.availableBlocks(),
+        queriedTokens,
+        cachedTokens,
+        preemptions);
   }
 
   /** The earliest generation whose pictures must be encoded before its next chunk, or null. */
@@ -125,6 +144,7 @@ final class Scheduler {
   }
 
   private void preempt(Generation generation) {
+    preemptions++;
     running.remove(generation);
     generation.sequences.forEach(sequence -> sequence.evict(pool));
     generation.features.release(runner);

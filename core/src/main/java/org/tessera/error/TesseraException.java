@@ -12,6 +12,7 @@ public abstract sealed class TesseraException extends RuntimeException
         GenerationException,
         ImageException,
         InvalidRequestException,
+        OverloadedException,
         PlanException {
   private static final long serialVersionUID = 1L;
 

@@ -13,6 +13,7 @@ import org.tessera.text.Tokenizer;
 import org.tessera.tools.Tool;
 import org.tessera.tools.ToolChoice;
 import org.tessera.tools.ToolPrompt;
+import org.tessera.tools.Tools;
 
 /**
  * The guides of one model, the last ones kept: a schema that comes again costs nothing. Safe for
@@ -73,20 +74,21 @@ public final class Guides {
   }
 
   /**
-   * The guide of calls of some functions: one where the choice is of one, else one or more.
-   *
-   * @param demanded at least one
+   * The guide of calls of the functions that are demanded, at least one: one call where the choice
+   * is of one function or calls are not parallel, else one or more.
    */
-  public Guide of(List<Tool> demanded, ToolChoice choice) {
-    return guide(List.of(demanded, choice), () -> calls(demanded, choice));
+  public Guide of(Tools tools) {
+    List<Tool> demanded = tools.demanded();
+    boolean several = tools.parallelCalls() && tools.choice() instanceof ToolChoice.Required;
+    return guide(List.of(demanded, several), () -> calls(demanded, several));
   }
 
-  private static Expression calls(List<Tool> demanded, ToolChoice choice) {
+  private static Expression calls(List<Tool> demanded, boolean several) {
     Expression call =
         new Expression.Call(
             new Expression.Rule(
                 new Expression.AnyOf(demanded.stream().map(Guides::call).toList())));
-    if (choice instanceof ToolChoice.Function) {
+    if (!several) {
       return call;
     }
     Expression more = Expression.sequence(Expression.literal("\n"), call);

@@ -11,19 +11,29 @@ import java.util.List;
  */
 public final class SequenceTokens {
   private final List<ImageRange> images;
+  private final String cacheSalt;
   private int[] ids;
   private int length;
 
   public SequenceTokens(int[] promptIds, List<ImageRange> images) {
+    this(promptIds, images, "");
+  }
+
+  /**
+   * @param cacheSalt sequences with different ones never share a prefix
+   */
+  public SequenceTokens(int[] promptIds, List<ImageRange> images, String cacheSalt) {
     this.ids = promptIds.clone();
     this.length = promptIds.length;
     this.images = List.copyOf(images);
+    this.cacheSalt = cacheSalt;
   }
 
   private SequenceTokens(SequenceTokens other) {
     this.ids = other.ids.clone();
     this.length = other.length;
     this.images = other.images;
+    this.cacheSalt = other.cacheSalt;
   }
 
   public SequenceTokens copy() {
@@ -57,7 +67,8 @@ public final class SequenceTokens {
         parts.add(new ImageRange(image.start() - from, image.length(), image.digest()));
       }
     }
-    return new PrefixKey(parentSerial, tokens, parts);
+    // Later blocks have a history, which begins with the salt.
+    return new PrefixKey(parentSerial, from == 0 ? cacheSalt : "", tokens, parts);
   }
 
   /**
@@ -68,5 +79,6 @@ public final class SequenceTokens {
   public record ImageRange(int start, int length, String digest) {}
 
   /** Equal for blocks with the same content and the same history. */
-  record PrefixKey(long parentSerial, List<Integer> tokens, List<ImageRange> images) {}
+  record PrefixKey(
+      long parentSerial, String cacheSalt, List<Integer> tokens, List<ImageRange> images) {}
 }

@@ -156,7 +156,10 @@ public final class Sampler {
    */
   public boolean takesLikeliest() {
     return options.temperature() == 0
-        && (options.repetitionPenalty() == 1 || generatedTokens == 0)
+        && (generatedTokens == 0
+            || options.repetitionPenalty() == 1
+                && options.presencePenalty() == 0
+                && options.frequencyPenalty() == 0)
         && generatedTokens >= options.minNewTokens()
         && constraint == null;
   }
@@ -250,13 +253,21 @@ public final class Sampler {
     float max = Logits.max(logits);
     System.arraycopy(logits, 0, scores, 0, scores.length);
     boolean early = generatedTokens < options.minNewTokens() && !mustTerminate;
-    if (options.repetitionPenalty() == 1 && !early) {
+    boolean penalised =
+        options.repetitionPenalty() != 1
+            || options.presencePenalty() != 0
+            || options.frequencyPenalty() != 0;
+    if (!penalised && !early) {
       return max;
     }
     for (int i = 0; i < generatedTokens; i++) {
       // From the logit, not from the score: a token that came twice is penalised once.
       int id = history[i];
-      scores[id] = Logits.penalised(logits[id], options.repetitionPenalty());
+      scores[id] =
+          Logits.penalised(logits[id], options.repetitionPenalty()) - options.presencePenalty();
+    }
+    for (int i = 0; i < generatedTokens && options.frequencyPenalty() != 0; i++) {
+      scores[history[i]] -= options.frequencyPenalty();
     }
     if (early) {
       for (int id : terminators) {

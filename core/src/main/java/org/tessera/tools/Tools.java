@@ -5,8 +5,12 @@ import java.util.List;
 import java.util.Set;
 import org.tessera.error.InvalidRequestException;
 
-/** The functions of a request. */
-public record Tools(List<Tool> functions, ToolChoice choice) {
+/**
+ * The functions of a request.
+ *
+ * @param parallelCalls whether an answer that must call functions may hold several calls
+ */
+public record Tools(List<Tool> functions, ToolChoice choice, boolean parallelCalls) {
   private static final Tools NONE = new Tools(List.of(), new ToolChoice.None());
 
   /**
@@ -29,6 +33,11 @@ public record Tools(List<Tool> functions, ToolChoice choice) {
     if (!possible) {
       throw new InvalidRequestException("tool_choice asks for a function that tools does not hold");
     }
+  }
+
+  /** With as many calls as the model likes. */
+  public Tools(List<Tool> functions, ToolChoice choice) {
+    this(functions, choice, true);
   }
 
   /** No functions. */

@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
@@ -21,6 +22,7 @@ import org.tessera.device.Workspace;
 import org.tessera.error.DeviceException;
 import org.tessera.error.GenerationException;
 import org.tessera.error.InvalidRequestException;
+import org.tessera.error.OverloadedException;
 import org.tessera.image.ProcessedSlice;
 import org.tessera.kv.KvCache;
 import org.tessera.model.VisionLanguageModel;
@@ -115,6 +117,64 @@ class EngineTest {
           .hasMessageContaining("8 tokens");
       assertThatThrownBy(() -> engine.submit(request(new int[0], 5), new Answer(9)))
           .isInstanceOf(InvalidRequestException.class);
+    }
+  }
+
+  @Test
+  void aFullQueueRefusesUntilThereIsRoom() throws Exception {
+    EngineOptions options = new EngineOptions(64, 4, 1, 16, 2, 1);
+    try (Engine engine =
+        new Engine(new RankRunner(new CountingModel(), device, options), options)) {
+      Answer running = new Answer(Integer.MAX_VALUE);
+      Answer waiting = new Answer(1);
+      Generation first = engine.submit(request(new int[] {42}, 1_000_000), running);
+      engine.submit(request(new int[] {1}, 5), waiting);
+
+      assertThatThrownBy(() -> engine.submit(request(new int[] {2}, 5), new Answer(1)))
+          .isInstanceOf(OverloadedException.class)
+          .hasMessageContaining("1 requests wait");
+      first.cancel();
+      assertThat(waiting.result().tokenIds()).containsExactly(2);
+      assertThat(Answer.of(engine, new int[] {2}, 1).result().tokenIds()).containsExactly(3);
+      assertThat(engine.stats().usedKvBlocks()).isZero();
+      assertThat(engine.stats().running()).isZero();
+    }
+  }
+
+  @Test
+  void onePromptForSeveralAnswersIsComputedOnce() throws Exception {
+    EngineRequest request = request(IntStream.range(0, 30).toArray(), 3);
+    try (Engine engine = engine(64)) {
+      Answer first = new Answer(9);
+      Answer second = new Answer(9);
+      engine.submit(request, first);
+      engine.submit(request.with(GenerationOptions.greedy().withMaxNewTokens(2)), second);
+
+      assertThat(first.result().cachedTokens()).isZero();
+      assertThat(second.result().cachedTokens()).isEqualTo(28);
+      assertThat(second.result().tokenIds()).containsExactly(30, 31);
+      assertThat(engine.stats().cachedTokens()).isEqualTo(28);
+    }
+  }
+
+  @Test
+  void promptsWithDifferentSaltsShareNothing() throws Exception {
+    int[] prompt = IntStream.range(0, 30).toArray();
+    try (Engine engine = engine(64)) {
+      for (String salt : List.of("a", "b", "a")) {
+        Answer answer = new Answer(9);
+        engine.submit(
+            new EngineRequest(
+                prompt,
+                List.of(),
+                GenerationOptions.greedy().withMaxNewTokens(1),
+                Set.of(TERMINATOR),
+                Optional.empty(),
+                salt),
+            answer);
+        answer.result();
+      }
+      assertThat(engine.stats().cachedTokens()).isEqualTo(28);
     }
   }
 

@@ -19,6 +19,8 @@ final class NaiveSampling {
     for (int id : Arrays.stream(history).boxed().collect(Collectors.toSet())) {
       double penalty = options.repetitionPenalty();
       scores[id] = (float) (scores[id] > 0 ? scores[id] / penalty : scores[id] * penalty);
+      long count = Arrays.stream(history).filter(other -> other == id).count();
+      scores[id] -= options.presencePenalty() + options.frequencyPenalty() * count;
     }
     if (history.length < options.minNewTokens()) {
       terminators.forEach(id -> scores[id] = Double.NEGATIVE_INFINITY);

@@ -49,6 +49,8 @@ class SamplerTest {
               .withTopK(random.nextInt(3) == 0 ? 0 : 1 + random.nextInt(vocabSize + 5))
               .withTopP(random.nextInt(3) == 0 ? 1 : 0.01f + 0.98f * random.nextFloat())
               .withRepetitionPenalty(0.5f + random.nextFloat())
+              .withPresencePenalty(round % 3 == 0 ? 0 : 4 * random.nextFloat() - 2)
+              .withFrequencyPenalty(round % 2 == 0 ? 0 : 4 * random.nextFloat() - 2)
               .withMinNewTokens(random.nextInt(8));
       Set<Integer> terminators = Set.of(vocabSize - 1);
       Sampler sampler = new Sampler(options, terminators, vocabSize);
