@@ -7,6 +7,8 @@ import io.helidon.webserver.http.Filter;
 import io.helidon.webserver.http.FilterChain;
 import io.helidon.webserver.http.RoutingRequest;
 import io.helidon.webserver.http.RoutingResponse;
+import java.nio.charset.StandardCharsets;
+import java.util.Base64;
 import java.util.Locale;
 import java.util.Optional;
 import java.util.UUID;
@@ -21,6 +23,11 @@ final class Guard implements Filter {
   private static final Pattern REQUEST_ID = Pattern.compile("[A-Za-z0-9._-]{1,128}");
   private static final Pattern ADDRESS = Pattern.compile("[0-9]+(\\.[0-9]+){3}|\\[[0-9a-fA-F:.]+]");
   private static final String BEARER = "bearer ";
+  private static final String BASIC = "basic ";
+
+  /** Makes browsers ask for the key before they show the page; any user name will do. */
+  private static final String PAGE_CHALLENGE =
+      "Basic realm=\"Tessera: the API key is the password\", charset=\"UTF-8\"";
 
   private final ServerOptions options;
   private final ServerState state;
@@ -45,7 +52,7 @@ final class Guard implements Filter {
         return; // a preflight
       }
       if (!health) {
-        checkKey(request);
+        checkKey(request, response);
       }
       chain.proceed();
     } finally {
@@ -106,17 +113,33 @@ final class Guard implements Filter {
     return preflight;
   }
 
-  private void checkKey(RoutingRequest request) {
+  private void checkKey(RoutingRequest request, RoutingResponse response) {
     if (options.apiKey().isEmpty()) {
       return;
     }
     String header = header(request, "authorization").orElse("");
-    String shown =
-        header.regionMatches(true, 0, BEARER, 0, BEARER.length())
-            ? header.substring(BEARER.length()).strip()
-            : "";
-    if (!options.apiKey().get().matches(shown)) {
+    if (!options.apiKey().get().matches(shownKey(header))) {
+      if (request.prologue().uriPath().rawPath().equals("/")) {
+        response.header(HeaderNames.WWW_AUTHENTICATE, PAGE_CHALLENGE);
+      }
       throw ApiException.unauthorized();
+    }
+  }
+
+  /** A client's bearer token, or the password that a browser was asked for. */
+  private static String shownKey(String header) {
+    if (header.regionMatches(true, 0, BEARER, 0, BEARER.length())) {
+      return header.substring(BEARER.length()).strip();
+    }
+    if (!header.regionMatches(true, 0, BASIC, 0, BASIC.length())) {
+      return "";
+    }
+    try {
+      byte[] pair = Base64.getDecoder().decode(header.substring(BASIC.length()).strip());
+      String text = new String(pair, StandardCharsets.UTF_8);
+      return text.substring(text.indexOf(':') + 1);
+    } catch (IllegalArgumentException e) {
+      return ""; // no base64: as good as no key
     }
   }
 

@@ -23,7 +23,7 @@ final class Replies {
         seconds -> response.header(HeaderNames.RETRY_AFTER, String.valueOf(seconds)));
     // Clients retry 5xx on their own: what fails for good must say so.
     response.header(HeaderNames.create("x-should-retry"), String.valueOf(retryAfter.isPresent()));
-    if (e.status() == 401) {
+    if (e.status() == 401 && !response.headers().contains(HeaderNames.WWW_AUTHENTICATE)) {
       response.header(HeaderNames.WWW_AUTHENTICATE, "Bearer");
     }
     if (e.status() == 413) {
