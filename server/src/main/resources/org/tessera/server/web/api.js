@@ -53,10 +53,9 @@ export async function metrics() {
 
 const plans = new Map();
 
-/** How a picture of this size is cut; asked for once. */
-export function slices(width, height, video) {
-  const body = { width, height, video };
-  if (settings.maxSliceNums) body.max_slice_nums = settings.maxSliceNums;
+/** How a picture of this size is cut under a request's options; asked for once. */
+export function slices(width, height, { maxSliceNums, video }) {
+  const body = { width, height, video, max_slice_nums: maxSliceNums };
   const key = JSON.stringify(body);
   if (!plans.has(key)) {
     const plan = post('/v1/tessera/slices', body).then((response) => response.json());

@@ -40,6 +40,7 @@ async function answer() {
   const controller = new AbortController();
   running = { controller, conversation: own };
   own.messages.push(message);
+  noteSlicing(own.messages);
   composer.setRunning(true);
   thread.show(own.messages);
   thread.update(message, true);
@@ -58,6 +59,14 @@ async function answer() {
   await keep(own);
   if (own === conversation) thread.update(message, false);
   announce(message.error ?? (message.stopped ? 'Stopped' : `Answer: ${message.text}`));
+}
+
+/** One request cuts all its pictures alike, and coarser where a video is among them. */
+function noteSlicing(messages) {
+  const video = messages.some(({ media }) => media?.some(({ kind }) => kind !== 'picture'));
+  for (const message of messages) {
+    if (message.media?.length) message.slicing = { maxSliceNums: settings.maxSliceNums, video };
+  }
 }
 
 async function receive(own, message, signal) {

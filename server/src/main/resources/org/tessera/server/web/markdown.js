@@ -215,6 +215,7 @@ function inline(text, depth = 0) {
 }
 
 function matchAt(text, i, depth) {
+  if (text[i] === '*' && /\d/.test(text[i - 1] ?? '') && text[i + 1] !== '*') return null; // 2*3*4
   const inWord = i > 0 && /[\p{L}\p{N}_]/u.test(text[i - 1]);
   const rest = text.slice(i);
   for (const [pattern, make] of inWord ? INLINE : [...INLINE, ...UNDERSCORES]) {

@@ -17,18 +17,22 @@ export function releaseUrls() {
   urls.clear();
 }
 
-/** A picture in the thread; a click shows it large. */
-export function thumbnail(medium) {
+/**
+ * A picture in the thread; a click shows it large.
+ *
+ * @param {{maxSliceNums: ?number, video: boolean}} slicing the options of the request it was in
+ */
+export function thumbnail(medium, slicing) {
   const image = h('img', { src: urlOf(medium.blobs[0]), alt: medium.name, width: medium.width, height: medium.height });
   const badge = h('span.badge');
   const figure = h('span.sliced', {}, image);
   const button = h(
     'button.picture',
-    { type: 'button', 'aria-label': `Show ${medium.name} and its slices`, click: () => openViewer(medium) },
+    { type: 'button', 'aria-label': `Show ${medium.name} and its slices`, click: () => openViewer(medium, slicing) },
     figure,
     badge,
   );
-  planOf(medium).then(
+  planOf(medium, slicing).then(
     (plan) => {
       if (settings.drawSlices) figure.append(grid(plan));
       const slices = plan.slices === 1 ? '1 slice' : `${plan.slices} slices`;
@@ -41,7 +45,7 @@ export function thumbnail(medium) {
 
 const framesLabel = (medium) => (medium.kind === 'gif' ? 'GIF' : `${medium.blobs.length} frames`);
 
-const planOf = (medium) => api.slices(medium.width, medium.height, medium.kind !== 'picture');
+const planOf = (medium, slicing) => api.slices(medium.width, medium.height, slicing);
 
 /** Lines where the picture was cut: the refined copy has the picture's whole area. */
 function grid(plan) {
@@ -61,7 +65,7 @@ function grid(plan) {
 const line = (ends) => [svg('line', { ...ends, class: 'under' }), svg('line', { ...ends, class: 'over' })];
 
 /** The picture as large as it goes, with what the model made of it. */
-export async function openViewer(medium) {
+async function openViewer(medium, slicing) {
   const dialog = byId('viewer');
   let frame = 0;
   const image = h('img', { alt: medium.name, width: medium.width, height: medium.height });
@@ -96,7 +100,7 @@ export async function openViewer(medium) {
   });
   if (!dialog.open) dialog.showModal();
   try {
-    const plan = await planOf(medium);
+    const plan = await planOf(medium, slicing);
     figure.append(grid(plan), ...numbers(plan));
     overview.append(h('img', { src: image.src, alt: 'the overview' }));
     facts.append(...describe(medium, plan));

@@ -45,7 +45,7 @@ export function makeThread(actions) {
   }
 
   function question(message, place) {
-    const pictures = (message.media ?? []).map(thumbnail);
+    const pictures = (message.media ?? []).map((medium) => thumbnail(medium, message.slicing));
     return h(
       'li.message.user',
       { 'aria-label': 'You' },
