@@ -187,8 +187,7 @@ final class Browser implements AutoCloseable {
             "cmd",
             "Emulation.setEmulatedMedia",
             "params",
-            Map.of(
-                "features", List.of(Map.of("name", "prefers-color-scheme", "value", scheme)))));
+            Map.of("features", List.of(Map.of("name", "prefers-color-scheme", "value", scheme)))));
   }
 
   void screenshot(Path file) throws IOException {
@@ -200,8 +199,7 @@ final class Browser implements AutoCloseable {
   /** Errors on the console since the last time: scripts that failed, what the policy refused. */
   String errors() {
     List<String> errors = new ArrayList<>();
-    for (JsonNode entry :
-        send("POST", session + "/se/log", Map.of("type", "browser")).values()) {
+    for (JsonNode entry : send("POST", session + "/se/log", Map.of("type", "browser")).values()) {
       if (entry.path("level").asString().equals("SEVERE")) {
         errors.add(entry.path("message").asString());
       }

@@ -55,8 +55,7 @@ class BrowserTest {
             8192,
             ServerLimits.defaults());
     server =
-        TestServer.start(
-            DEMO ? DEMO_MODEL : TestServer.CONFORMANCE.resolve("checkpoint"), options);
+        TestServer.start(DEMO ? DEMO_MODEL : TestServer.CONFORMANCE.resolve("checkpoint"), options);
   }
 
   @AfterAll
@@ -127,7 +126,7 @@ class BrowserTest {
     attach("blue.png");
     ask("What colour is the circle?", 1);
     assertAnswer(1, "The circle is blue.");
-    assertThat(browser.text(".stats")).contains("tokens/s", "first word after", "of pictures");
+    assertThat(browser.text(".stats")).contains("tokens/s", "first word after", "of pictures", "read in");
 
     browser.reload();
     browser.until("document.querySelector('.picture img')?.naturalWidth === 320");
@@ -260,7 +259,7 @@ class BrowserTest {
       browser.type("#prompt", " again\uE008\uE007\uE008there"); // Shift and Enter
       browser.click("#send");
       browser.until("document.querySelector('.running .markdown')?.textContent.length > 20");
-      browser.click("#stop");
+      browser.type("#prompt", "\uE00C");
       browser.until(DONE.formatted(1));
       assertThat(browser.text(".user .text")).isEqualTo("Hello again\nthere");
       assertThat(browser.count("#messages > li")).isEqualTo(2);
@@ -275,9 +274,7 @@ class BrowserTest {
     browser.until("document.querySelector('.picture .slices .over')");
     int slices =
         TestServer.json(
-                server
-                    .post("/v1/tessera/slices", "{\"width\":1600,\"height\":1200}")
-                    .body())
+                server.post("/v1/tessera/slices", "{\"width\":1600,\"height\":1200}").body())
             .path("slices")
             .intValue();
     assertThat(browser.text(".picture .badge")).isEqualTo(slices + " slices");

@@ -109,8 +109,7 @@ class PageTest {
             TestServer.options(Optional.of(ApiKey.of("a-secret:key")), TestServer.smallLimits()))) {
       assertThat(locked.get("/").headers().firstValue("www-authenticate").orElseThrow())
           .startsWith("Basic realm=");
-      assertThat(locked.get("/app.js").headers().firstValue("www-authenticate"))
-          .hasValue("Bearer");
+      assertThat(locked.get("/app.js").headers().firstValue("www-authenticate")).hasValue("Bearer");
       assertThat(status(locked, basic("me:a-secret:key"))).isEqualTo(200);
       assertThat(status(locked, basic(":a-secret:key"))).isEqualTo(200);
       assertThat(status(locked, basic("me:wrong"))).isEqualTo(401);

@@ -11,6 +11,8 @@ import { makeThread, showHistory } from './thread.js';
 
 const TITLE_CHARS = 60;
 const SAVE_EVERY_MILLIS = 2000;
+/** Pieces that come at once say nothing of the speed. */
+const MEASURED_MILLIS = 100;
 const STARTERS = ['What is in this picture?', 'What does the text say?', 'What is the difference between the two pictures?'];
 
 let conversation = fresh();
@@ -86,7 +88,7 @@ async function receive(own, message, signal) {
       measure(message.stats, start, first, now, pieces);
     }
     if (choice?.finish_reason) message.cut = choice.finish_reason === 'length';
-    if (chunk.usage) note(message.stats, chunk.usage, pieces);
+    if (chunk.usage) note(message.stats, chunk);
     if (now - saved > SAVE_EVERY_MILLIS) {
       saved = now;
       keep(own);
@@ -105,17 +107,16 @@ async function receive(own, message, signal) {
 function measure(stats, start, first, now, pieces) {
   stats.firstMillis = first - start;
   stats.tokens = pieces;
-  stats.decodeMillis = now - first;
-  if (pieces > 1 && now > first) stats.tokensPerSecond = ((pieces - 1) * 1000) / (now - first);
+  if (now - first > MEASURED_MILLIS) stats.tokensPerSecond = ((pieces - 1) * 1000) / (now - first);
 }
 
-/** As the server counted. */
-function note(stats, usage, pieces) {
+/** As the server counted and measured. */
+function note(stats, { usage, timings }) {
   stats.tokens = usage.completion_tokens;
   stats.exact = true;
-  if (pieces > 1 && stats.decodeMillis > 0) {
-    stats.tokensPerSecond = ((usage.completion_tokens - 1) * 1000) / stats.decodeMillis;
-  }
+  stats.tokensPerSecond = timings?.tokens_per_second ?? stats.tokensPerSecond;
+  stats.visionMillis = timings?.vision_ms;
+  stats.prefillMillis = timings?.prefill_ms;
   stats.promptTokens = usage.prompt_tokens;
   stats.imageTokens = usage.prompt_tokens_details?.image_tokens;
   stats.cachedTokens = usage.prompt_tokens_details?.cached_tokens;

@@ -112,6 +112,8 @@ function describe(stats) {
     const details = [`${stats.promptTokens} tokens of prompt`];
     if (stats.imageTokens) details.push(`${stats.imageTokens} of pictures`);
     if (stats.cachedTokens) details.push(`${stats.cachedTokens} known already`);
+    if (stats.visionMillis >= 1) details.push(`seen in ${seconds(stats.visionMillis)}`);
+    if (stats.prefillMillis >= 1) details.push(`read in ${seconds(stats.prefillMillis)}`);
     nodes.push(h('span.more', {}, ` · ${details.join(', ')}`));
   }
   return nodes;
