@@ -126,7 +126,8 @@ class BrowserTest {
     attach("blue.png");
     ask("What colour is the circle?", 1);
     assertAnswer(1, "The circle is blue.");
-    assertThat(browser.text(".stats")).contains("tokens/s", "first word after", "of pictures", "read in");
+    assertThat(browser.text(".stats"))
+        .contains("tokens/s", "first word after", "of pictures", "read in");
 
     browser.reload();
     browser.until("document.querySelector('.picture img')?.naturalWidth === 320");
