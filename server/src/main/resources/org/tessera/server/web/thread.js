@@ -107,16 +107,14 @@ function describe(stats) {
   if (stats.firstMillis !== undefined) parts.push(`first word after ${seconds(stats.firstMillis)}`);
   if (stats.tokens) parts.push(`${stats.exact ? '' : 'about '}${stats.tokens} tokens`);
   if (stats.tokensPerSecond) parts.push(`${stats.tokensPerSecond.toFixed(stats.tokensPerSecond < 10 ? 1 : 0)} tokens/s`);
-  const nodes = [parts.join(' · ')];
-  if (stats.promptTokens) {
-    const details = [`${stats.promptTokens} tokens of prompt`];
-    if (stats.imageTokens) details.push(`${stats.imageTokens} of pictures`);
-    if (stats.cachedTokens) details.push(`${stats.cachedTokens} known already`);
-    if (stats.visionMillis >= 1) details.push(`seen in ${seconds(stats.visionMillis)}`);
-    if (stats.prefillMillis >= 1) details.push(`read in ${seconds(stats.prefillMillis)}`);
-    nodes.push(h('span.more', {}, ` · ${details.join(', ')}`));
-  }
-  return nodes;
+  const line = parts.join(' · ');
+  if (!stats.promptTokens) return [line];
+  const details = [`${stats.promptTokens} tokens of prompt`];
+  if (stats.imageTokens) details.push(`${stats.imageTokens} of pictures`);
+  if (stats.cachedTokens) details.push(`${stats.cachedTokens} known already`);
+  if (stats.visionMillis >= 1) details.push(`seen in ${seconds(stats.visionMillis)}`);
+  if (stats.prefillMillis >= 1) details.push(`read in ${seconds(stats.prefillMillis)}`);
+  return [h('details', {}, h('summary', {}, line), details.join(', '))];
 }
 
 const seconds = (millis) => (millis < 995 ? `${Math.round(millis)} ms` : `${(millis / 1000).toFixed(1)} s`);
