@@ -127,7 +127,8 @@ class BrowserTest {
     ask("What colour is the circle?", 1);
     assertAnswer(1, "The circle is blue.");
     browser.click(".stats summary");
-    assertThat(browser.text(".stats")).contains("tokens/s", "first word after", "of pictures", "read in");
+    assertThat(browser.text(".stats"))
+        .contains("tokens/s", "first word after", "of pictures", "read in");
 
     browser.reload();
     browser.until("document.querySelector('.picture img')?.naturalWidth === 320");
