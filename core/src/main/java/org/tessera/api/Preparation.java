@@ -18,6 +18,8 @@ import org.tessera.image.ImageDigest;
 import org.tessera.image.ImageLimits;
 import org.tessera.image.ImageProcessor;
 import org.tessera.image.ProcessedImage;
+import org.tessera.image.Size;
+import org.tessera.image.SlicePlan;
 import org.tessera.kv.SequenceTokens.ImageRange;
 import org.tessera.prompt.ImageSpan;
 import org.tessera.prompt.Prompt;
@@ -64,6 +66,12 @@ final class Preparation {
     Prompt prompt = promptBuilder.build(messages, grids, input, /* addGenerationPrompt= */ true);
     EngineRequest engineRequest = engineRequest(request, prompt, pictures, guide);
     return new Prepared(prompt, engineRequest, (System.nanoTime() - start) / 1e6);
+  }
+
+  /** How a picture of this size is cut, and what it costs. */
+  PicturePlan plan(Size source, InputOptions input) {
+    SlicePlan plan = processor.plan(source, input.maxSliceNums().orElse(maxSliceNums));
+    return new PicturePlan(plan, promptBuilder.placeholder(plan.grid(), input).imageTokens());
   }
 
   Prepared prepare(CompletionRequest request) {

@@ -4,12 +4,14 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashSet;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import org.tessera.config.CheckpointConfig;
 import org.tessera.device.Device;
 import org.tessera.device.Device.DeviceMemory;
+import org.tessera.device.DeviceInfo;
 import org.tessera.device.Devices;
 import org.tessera.engine.Engine;
 import org.tessera.engine.EngineOptions;
@@ -20,6 +22,7 @@ import org.tessera.engine.RankRunner;
 import org.tessera.error.CheckpointException;
 import org.tessera.error.DeviceException;
 import org.tessera.error.InvalidRequestException;
+import org.tessera.image.Size;
 import org.tessera.kv.KvCache;
 import org.tessera.model.Architecture;
 import org.tessera.model.Architectures;
@@ -62,6 +65,7 @@ public final class Tessera implements AutoCloseable {
   private final Set<Integer> terminators;
   private final Preparation preparation;
   private final Engine engine;
+  private final List<Device> devices;
   private final Resources resources;
 
   private Tessera(
@@ -70,12 +74,14 @@ public final class Tessera implements AutoCloseable {
       Set<Integer> terminators,
       Preparation preparation,
       Engine engine,
+      List<Device> devices,
       Resources resources) {
     this.info = info;
     this.tokenizer = tokenizer;
     this.terminators = terminators;
     this.preparation = preparation;
     this.engine = engine;
+    this.devices = List.copyOf(devices);
     this.resources = resources;
   }
 
@@ -133,7 +139,7 @@ public final class Tessera implements AutoCloseable {
               devices.getFirst().info().name(),
               engineOptions.kvTokens(),
               (System.nanoTime() - start) / 1e6);
-      return new Tessera(info, tokenizer, terminators, preparation, engine, resources);
+      return new Tessera(info, tokenizer, terminators, preparation, engine, devices, resources);
     } catch (RuntimeException | Error e) {
       resources.close();
       throw e;
@@ -233,6 +239,26 @@ public final class Tessera implements AutoCloseable {
   /** What the model is busy with, and what it has done since it was loaded. */
   public EngineStats stats() {
     return engine.stats();
+  }
+
+  /** The devices that the model runs on, each once, with the memory that is free now. */
+  public List<DeviceInfo> devices() {
+    Map<String, DeviceInfo> byId = new LinkedHashMap<>();
+    for (Device device : devices) {
+      DeviceInfo found = device.info();
+      byId.putIfAbsent(found.id(), found);
+    }
+    return List.copyOf(byId.values());
+  }
+
+  /**
+   * How a picture of {@code width} by {@code height} pixels would be cut.
+   *
+   * @throws InvalidRequestException where {@code maxSliceNums} is below 1
+   * @throws org.tessera.error.ImageException where no picture can have this size
+   */
+  public PicturePlan plan(int width, int height, InputOptions input) {
+    return preparation.plan(new Size(width, height), input);
   }
 
   /** Ends what is running and frees all memory. */

@@ -6,6 +6,7 @@ import java.util.UUID;
 import org.tessera.api.ChatResponse;
 import org.tessera.api.FinishReason;
 import org.tessera.api.Tessera;
+import org.tessera.api.Timings;
 import org.tessera.api.TokenLogprob;
 import org.tessera.api.Usage;
 import org.tessera.tools.ToolCall;
@@ -83,10 +84,19 @@ final class ChatJson {
     return chunk;
   }
 
-  ObjectNode usageChunk(ObjectNode usage) {
+  /** The chunk after the answers: their usage, and beside it where the time of the first went. */
+  ObjectNode usageChunk(List<ChatResponse> responses) {
     ObjectNode chunk = head("chat.completion.chunk");
     chunk.putArray("choices");
-    chunk.set("usage", usage);
+    chunk.set("usage", usage(responses));
+    Timings timings = responses.getFirst().timings();
+    chunk
+        .putObject("timings")
+        .put("queue_ms", timings.queueMillis())
+        .put("preprocess_ms", timings.preprocessMillis())
+        .put("vision_ms", timings.visionMillis())
+        .put("prefill_ms", timings.prefillMillis())
+        .put("tokens_per_second", timings.decodeTokensPerSecond());
     return chunk;
   }
 

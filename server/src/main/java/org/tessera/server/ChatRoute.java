@@ -219,7 +219,7 @@ final class ChatRoute implements Handler {
 
     void finish() {
       if (call.withUsage()) {
-        events().data(json.usageChunk(ChatJson.usage(List.of(responses))));
+        events().data(json.usageChunk(List.of(responses)));
       }
       events().done();
       events().close();

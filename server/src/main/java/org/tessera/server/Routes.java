@@ -36,6 +36,9 @@ final class Routes {
     posts.put("/v1/completions", new CompletionRoute(tessera, bodies, model, options, answers));
     posts.put("/tokenize", tokenize::tokenize);
     posts.put("/detokenize", tokenize::detokenize);
+    PageRoutes page = new PageRoutes(tessera, bodies, options.limits());
+    gets.put("/v1/tessera/devices", page::devices);
+    posts.put("/v1/tessera/slices", page::slices);
     gets.put("/health", (request, response) -> status(response, "ok"));
     gets.put("/ready", this::ready);
     gets.put("/version", this::version);

@@ -33,10 +33,10 @@ final class WebFiles {
           "ico", "image/x-icon",
           "woff2", "font/woff2");
 
-  /** No script, style or request but the server's own; pictures may be what a user has chosen. */
+  /** No script, style or request but the server's own; pictures and videos are a user's choice. */
   private static final String CONTENT_SECURITY_POLICY =
       "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:;"
-          + " font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none';"
+          + " media-src blob:; font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none';"
           + " frame-ancestors 'none'";
 
   private final Map<String, File> files = new ConcurrentHashMap<>();

@@ -44,6 +44,11 @@ final class TestServer implements AutoCloseable {
     return new TestServer(Tessera.load(CONFORMANCE.resolve("checkpoint"), load), options);
   }
 
+  static TestServer start(Path checkpoint, ServerOptions options) {
+    LoadOptions load = LoadOptions.defaults().withDevice("cpu").withContextTokens(8192);
+    return new TestServer(Tessera.load(checkpoint, load), options);
+  }
+
   static ServerOptions options(Optional<ApiKey> key, ServerLimits limits) {
     return new ServerOptions(
         "127.0.0.1",
