@@ -50,6 +50,7 @@ class BrowserTest {
             Optional.of(DEMO ? "tessera-demo" : "tiny"),
             Set.of(),
             Set.of(),
+            Set.of(),
             false,
             false,
             8192,
