@@ -115,7 +115,7 @@ class CommandRunnerTest {
         "inspect|Missing required option: '--image=F'",
         "bench --shape gpt-5|Invalid value for option '--shape'",
         "bench --model a --shape qwen2-0.5b|give --model or --shape, not both",
-        "bench --shape qwen2-0.5b --repetitions 0|--repetitions from 1 to 1000",
+        "bench --shape qwen2-0.5b --repetitions 0|--repetitions must be from 1 to 1000",
       })
   void wrongUsageExitsWithTwo(String line, String message) {
     Cli.Result result = line == null ? Cli.run() : Cli.run(line.split(" "));

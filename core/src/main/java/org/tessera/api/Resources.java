@@ -5,6 +5,7 @@ import java.util.Deque;
 import org.tessera.device.Device;
 import org.tessera.device.Device.DeviceMemory;
 import org.tessera.engine.Engine;
+import org.tessera.parallel.RankGroup;
 import org.tessera.weights.SafetensorsCheckpoint;
 
 /** What a loaded model holds open, closed once, in the opposite order. */
@@ -24,6 +25,11 @@ final class Resources implements AutoCloseable {
   DeviceMemory add(DeviceMemory memory) {
     closers.push(memory::close);
     return memory;
+  }
+
+  RankGroup add(RankGroup group) {
+    closers.push(group::close);
+    return group;
   }
 
   Engine add(Engine engine) {

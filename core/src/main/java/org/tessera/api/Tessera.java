@@ -27,8 +27,9 @@ import org.tessera.kv.KvCache;
 import org.tessera.model.Architecture;
 import org.tessera.model.Architectures;
 import org.tessera.model.VisionLanguageModel;
-import org.tessera.parallel.LocalGroup;
 import org.tessera.parallel.Rank;
+import org.tessera.parallel.RankGroup;
+import org.tessera.parallel.RankGroups;
 import org.tessera.prompt.PromptBuilder;
 import org.tessera.tensor.DType;
 import org.tessera.text.Tokenizer;
@@ -114,7 +115,7 @@ public final class Tessera implements AutoCloseable {
       List<Device> devices = openDevices(options, resources);
       Device first = devices.getFirst();
       DType dtype = options.dtype().orElseGet(() -> first.weightType(weights.prevailingType()));
-      LocalGroup group = new LocalGroup(devices.size());
+      RankGroup group = resources.add(RankGroups.connect(devices));
       List<VisionLanguageModel> parts = new ArrayList<>();
       for (int i = 0; i < devices.size(); i++) {
         Device device = devices.get(i);
@@ -318,7 +319,7 @@ public final class Tessera implements AutoCloseable {
   private static ModelRunner runner(
       List<VisionLanguageModel> parts,
       List<Device> devices,
-      LocalGroup group,
+      RankGroup group,
       EngineOptions options) {
     List<ModelRunner> runners = new ArrayList<>();
     try {

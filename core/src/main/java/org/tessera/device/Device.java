@@ -66,6 +66,16 @@ public interface Device extends AutoCloseable {
   /** Copies ints from the host into the contiguous I32 tensor {@code destination}. */
   void upload(int[] source, Tensor destination);
 
+  /**
+   * Copies a contiguous tensor of another device to {@code destination}, a contiguous one of this
+   * device with the same shape, converting to its type. The copy comes after what was issued on
+   * both devices before it, and before what is issued on this one later; {@code source} must not be
+   * written until this device was waited for.
+   */
+  default void receive(Device from, Tensor source, Tensor destination) {
+    upload(from.download(source), destination);
+  }
+
   /** Copies the contiguous {@code source} to the host as floats. */
   float[] download(Tensor source);
 

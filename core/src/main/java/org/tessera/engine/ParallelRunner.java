@@ -10,7 +10,7 @@ import java.util.concurrent.Future;
 import org.tessera.image.ProcessedSlice;
 import org.tessera.kv.KvCache.RowCopies;
 import org.tessera.model.VisionLanguageModel;
-import org.tessera.parallel.LocalGroup;
+import org.tessera.parallel.RankGroup;
 
 /**
  * Runs a model that is cut over several ranks: every call goes to all of them at the same time,
@@ -19,14 +19,14 @@ import org.tessera.parallel.LocalGroup;
  */
 public final class ParallelRunner implements ModelRunner {
   private final List<ModelRunner> ranks;
-  private final LocalGroup group;
+  private final RankGroup group;
   private final List<ExecutorService> threads = new ArrayList<>();
 
   /**
    * @param ranks in rank order; closed with this
    * @param group the collective through which they exchange
    */
-  public ParallelRunner(List<? extends ModelRunner> ranks, LocalGroup group) {
+  public ParallelRunner(List<? extends ModelRunner> ranks, RankGroup group) {
     this.ranks = List.copyOf(ranks);
     this.group = group;
     for (int i = 0; i < ranks.size(); i++) {

@@ -1,5 +1,6 @@
 package org.tessera.parallel;
 
+import org.tessera.ops.Ops;
 import org.tessera.tensor.Tensor;
 
 /**
@@ -15,6 +16,18 @@ public interface Collective {
 
   /** Every rank's {@code inOut} becomes the sum over the ranks. */
   void allReduceSum(Tensor inOut);
+
+  /**
+   * Adds the sum over the ranks of {@code partial} to {@code inOut}, which is the same on every
+   * rank before and after: the end of a linear layer whose inputs are divided, with its residual
+   * stream. {@code partial} is undefined afterwards.
+   *
+   * @param ops this rank's operations
+   */
+  default void allReduceAdd(Tensor partial, Tensor inOut, Ops ops) {
+    allReduceSum(partial);
+    ops.add(partial, inOut);
+  }
 
   /** Columns of all ranks side by side in rank order; {@code out} is {@code size} times as wide. */
   void allGatherColumns(Tensor local, Tensor out);

@@ -10,7 +10,7 @@ import org.tessera.tensor.Tensor;
  * Ranks that are threads of this JVM and exchange through host memory, whatever their devices are.
  * Sums are formed in rank order, so that every rank has the same bits.
  */
-public final class LocalGroup {
+public final class LocalGroup implements RankGroup {
   private final float[][] parts;
   private List<float[]> exchanged = List.of();
   private int arrived;
@@ -21,12 +21,17 @@ public final class LocalGroup {
     this.parts = new float[size][];
   }
 
-  /** The collective of one rank, to be used by that rank's thread. */
+  @Override
+  public int size() {
+    return parts.length;
+  }
+
+  @Override
   public Collective member(int rank, Device device) {
     return new Member(rank, device);
   }
 
-  /** Releases all ranks that wait, now and until {@link #recover}; the first cause is kept. */
+  @Override
   public synchronized void abort(Throwable cause) {
     if (failure == null) {
       failure = cause;
@@ -34,11 +39,7 @@ public final class LocalGroup {
     notifyAll();
   }
 
-  /**
-   * To be called when no rank runs any more: makes the group usable again.
-   *
-   * @return the first cause, as the exception to throw
-   */
+  @Override
   public synchronized RuntimeException recover() {
     Throwable cause = failure;
     failure = null;

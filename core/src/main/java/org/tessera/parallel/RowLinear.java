@@ -38,8 +38,7 @@ public final class RowLinear {
     try (var scope = workspace.open()) {
       Tensor partial = workspace.allocate(inOut.rows(), inOut.columns());
       rank.ops().linear(x, weight, null, Activation.NONE, partial);
-      rank.collective().allReduceSum(partial);
-      rank.ops().add(partial, inOut);
+      rank.collective().allReduceAdd(partial, inOut, rank.ops());
     }
   }
 }
