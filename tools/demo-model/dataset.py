@@ -45,6 +45,9 @@ class Recipe:
 RECIPES = {
     "gpu": Recipe(512, 131_072, 900, 1.0, {"things": .55, "text": .40, "talk": .05},
                   {"things": .37, "text": .22, "small_text": .15, "pair": .14, "video": .10, "talk": .02}),
+    "refine": Recipe(512, 131_072, 1, 1.0, {"things": 1},
+                     {"things": .18, "groups": .10, "text": .23, "small_text": .19, "pair": .19, "large_pair": .04,
+                      "video": .05, "talk": .02}),
     "cpu": Recipe(16, 2_500, 1500, 0.35, {"things": .95, "talk": .05},
                   {"things": .65, "text": .08, "pair": .15, "video": .07, "talk": .05})}
 

@@ -381,6 +381,7 @@ ABOUT_THINGS: list[tuple[Maker, float]] = [
     (describe, 3), (colour, 3), (shape, 2), (single, 2), (is_colour, 1), (is_there, 1.2), (background, .6), (count, 4),
     (where, 2), (beside, 2.5), (which_side, 2), (relation, 2), (read, 1), (read_number, .5), (text_colour, .3),
     (absent, 1.3), (talk, .1)]
+ABOUT_GROUPS: list[tuple[Maker, float]] = [(count, 6), (is_there, .5), (is_colour, .3), (absent, .5), (background, .2)]
 ABOUT_TEXT: list[tuple[Maker, float]] = [
     (read, 4), (read_number, 2), (read_line, 4), (describe, 1.5), (text_colour, .5), (background, .3), (absent, .5), (talk, .05)]
 ABOUT_SMALL_TEXT: list[tuple[Maker, float]] = [

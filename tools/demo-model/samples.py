@@ -9,7 +9,7 @@ from PIL import Image
 from phrases import LANGUAGES, Speaker
 from preprocess import SliceSettings, plan_slices
 from prompt import Message, Options
-from questions import (ABOUT_SMALL_TEXT, ABOUT_TEXT, ABOUT_THINGS, Group, Turn, compare, description, difference,
+from questions import (ABOUT_GROUPS, ABOUT_SMALL_TEXT, ABOUT_TEXT, ABOUT_THINGS, Group, Turn, compare, description, difference,
                        movement, no_picture, pick, read, read_small, talk)
 from scenes import (COLOURS, SHAPES, Fonts, Line, Scene, Thing, colours_on, distance, draw, film, random_size, random_text,
                     replace_line_text, shade, small_text_scene, text_scene, things_scene)
@@ -49,7 +49,7 @@ class SampleMaker:
         self.for_evaluation = for_evaluation
 
     def make(self, rng: Random, kind: str, groups: int, level: float = 1.0) -> Sample:
-        """One sample of a kind (things, text, small_text, pair, video, talk) with about that many groups of questions.
+        """One sample of a kind (things, groups, text, small_text, pair, large_pair, video, talk) with about that many groups of questions.
         The level, 0 to 1, is how hard it may be."""
         return getattr(self, f"_{kind}")(rng, groups, level)
 
@@ -82,6 +82,12 @@ class SampleMaker:
                              most=6 if rng.random() < level else rng.choice([1, 1, 2, 3]), text_share=.15 * level)
         return Sample([self.picture(rng, scene)], [scene], self._ask(rng, scene, ABOUT_THINGS, groups))
 
+    def _groups(self, rng: Random, groups: int, level: float) -> Sample:
+        """Several things of one kind beside several of another."""
+        scene = things_scene(rng, self.fonts, self.size(rng, level), self.for_evaluation, text_share=.05 * level,
+                             least=rng.choice([3, 4, 5, 6]), variety="groups")
+        return Sample([self.picture(rng, scene)], [scene], self._ask(rng, scene, ABOUT_GROUPS, groups))
+
     def _text(self, rng: Random, groups: int, level: float) -> Sample:
         longest = 6 if rng.random() < level + .2 else 3
         scene = text_scene(rng, self.fonts, self.size(rng, level), self.for_evaluation, longest=longest)
@@ -99,8 +105,12 @@ class SampleMaker:
             asked.insert(0, read_small(scene, self.speaker(rng), rng))
         return Sample([self.picture(rng, scene)], [scene], asked)
 
-    def _pair(self, rng: Random, groups: int, level: float) -> Sample:
-        size = self.size(rng, .25 * level)
+    def _large_pair(self, rng: Random, groups: int, level: float) -> Sample:
+        """Two pictures of several slices each."""
+        return self._pair(rng, groups, level, random_size(rng, self.settings.scale_resolution, 1.02, 5))
+
+    def _pair(self, rng: Random, groups: int, level: float, size: tuple[int, int] | None = None) -> Sample:
+        size = size or self.size(rng, .25 * level)
         speaker = self.speaker(rng)
         choice = rng.random()
         if choice < .45:
@@ -110,7 +120,7 @@ class SampleMaker:
             scenes = self._two(rng, size)
             texts = [description(scene, speaker) for scene in scenes]
             if None in texts:
-                return self._pair(rng, groups, level)
+                return self._pair(rng, groups, level, size)
             asked = [[Turn("describe", speaker.ask("describe"), texts[0]),
                       Turn("two_pictures", speaker.ask("and_this"), texts[1], pictures=(1,))]]
         else:
@@ -120,7 +130,7 @@ class SampleMaker:
             group = compare(scenes, speaker, rng)
             asked += [group] if group else []
         if not asked:
-            return self._pair(rng, groups, level)
+            return self._pair(rng, groups, level, size)
         return Sample([self.picture(rng, scene) for scene in scenes], list(scenes), asked)
 
     def _two(self, rng: Random, size: tuple[int, int]) -> tuple[Scene, Scene]:

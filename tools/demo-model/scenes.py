@@ -223,7 +223,15 @@ def random_size(rng: Random, scale: int, low: float, high: float, widest: float 
 
 
 def random_kinds(rng: Random, count: int, colours: list[str], variety: str) -> list[tuple[str, str]]:
-    """(colour, shape) of each thing. Variety: `distinct` shapes and colours, `few` kinds repeated, or `any`."""
+    """(colour, shape) of each thing. Variety: `distinct` shapes and colours, `few` kinds repeated, `groups` of two or three
+    kinds, each of them several times where there are things enough, or `any`."""
+    if variety == "groups":
+        shapes = rng.sample(SHAPES, min(rng.choice([2, 2, 3]), max(1, count)))
+        groups = [(rng.choice(colours), shape) for shape in shapes]
+        kinds = [group for group in groups for _ in range(count // len(groups))]
+        kinds += rng.choices(groups, k=count - len(kinds))
+        rng.shuffle(kinds)
+        return kinds
     if variety == "distinct" and count <= min(len(colours), len(SHAPES)):
         return list(zip(rng.sample(colours, count), rng.sample(SHAPES, count)))
     if variety == "few":
@@ -356,8 +364,8 @@ def line_box(line: Line) -> Box:
 
 
 def things_scene(rng: Random, fonts: Fonts, size: tuple[int, int], for_evaluation: bool, most: int = 6,
-                 text_share: float = .15) -> Scene:
-    """Zero to `most` things, now and then with a line of text."""
+                 text_share: float = .15, least: int = 0, variety: str | None = None) -> Scene:
+    """`least` to `most` things, now and then with a line of text, of the given variety or of any."""
     width, height = size
     background = random_background(rng)
     lines: list[Line] = []
@@ -365,9 +373,10 @@ def things_scene(rng: Random, fonts: Fonts, size: tuple[int, int], for_evaluatio
         pixels = int(rng.uniform(.16, .3) * math.sqrt(width * height))
         line = put_line(rng, make_line(rng, random_text(rng, for_evaluation), fonts, background, pixels), width, height, [])
         lines = [line] if line else []
-    count = min(most, rng.choice([0, 1, 1, 1, 2, 2, 2, 3, 3, 3, 4, 4, 5, 5, 6, 6]))
+    count = max(least, min(most, rng.choice([0, 1, 1, 1, 2, 2, 2, 3, 3, 3, 4, 4, 5, 5, 6, 6])))
     places = place_boxes(rng, count, width, height, [line_box(line) for line in lines]) if count else []
-    kinds = random_kinds(rng, len(places), colours_on(background, 115), rng.choice(["distinct", "distinct", "few", "any"]))
+    kinds = random_kinds(rng, len(places), colours_on(background, 115),
+                         variety or rng.choice(["distinct", "distinct", "few", "any"]))
     things = [make_thing(rng, kind, *place) for kind, place in zip(kinds, places)]
     return Scene(width, height, background, tuple(things), tuple(lines))
 

@@ -5,7 +5,7 @@
 
 The model directory holds the configuration and the tokenizer. A checkpoint is the weights in bfloat16, in the exported
 form, and progress.json. Its directory may serve as --resume of a later run, which begins at its weights and step with
-fresh moments and a short warm-up.
+fresh moments and a short warm-up; so may an exported model, with the full difficulty from the first step.
 """
 
 import argparse
@@ -137,7 +137,8 @@ def train(arguments: argparse.Namespace) -> None:
         for shard in sorted(set(json.loads((arguments.resume / INDEX).read_text())["weight_map"].values())):
             model.load_state_dict({name: tensor.float() for name, tensor in read_safetensors(arguments.resume / shard).items()},
                                   strict=False)
-        first_step = json.loads((arguments.resume / "progress.json").read_text())["step"]
+        progress = arguments.resume / "progress.json"  # exported weights have none
+        first_step = json.loads(progress.read_text())["step"] if progress.exists() else RECIPES[arguments.recipe].ramp_steps
     samples = TrainingSteps(RECIPES[arguments.recipe], arguments.model, arguments.fonts, arguments.seed, first_step)
     steps = iter(DataLoader(samples, batch_size=None, num_workers=arguments.workers, prefetch_factor=2,
                             pin_memory=device == "cuda"))
