@@ -20,7 +20,6 @@ final class DevicePlaces {
   private final Function<DeviceId, Device> open;
   private final Map<DeviceId, Device> gpus = new HashMap<>();
   private final List<Device> cpus = new ArrayList<>();
-  private final DeviceId cpu = DeviceId.CPU;
 
   /**
    * @param open opens a device; whoever gives it closes what it opens
@@ -38,10 +37,10 @@ final class DevicePlaces {
     Set<DeviceId> seen = new HashSet<>();
     List<Device> devices = new ArrayList<>();
     for (DeviceId rank : ranks) {
-      if (!rank.equals(cpu) && !seen.add(rank)) {
+      if (!rank.equals(DeviceId.CPU) && !seen.add(rank)) {
         throw new PlanException("%s cannot be two ranks of one stage".formatted(rank));
       }
-      devices.add(rank.equals(cpu) ? newCpu() : gpus.computeIfAbsent(rank, open));
+      devices.add(rank.equals(DeviceId.CPU) ? newCpu() : gpus.computeIfAbsent(rank, open));
     }
     return devices;
   }
@@ -56,7 +55,7 @@ final class DevicePlaces {
     List<Device> devices = new ArrayList<>();
     int used = 0;
     for (DeviceId id : ids) {
-      if (id.equals(cpu)) {
+      if (id.equals(DeviceId.CPU)) {
         devices.add(used < cpus.size() ? cpus.get(used) : newCpu());
         used++;
       } else if (seen.add(id)) {
@@ -69,7 +68,7 @@ final class DevicePlaces {
   }
 
   private Device newCpu() {
-    Device device = open.apply(cpu);
+    Device device = open.apply(DeviceId.CPU);
     cpus.add(device);
     return device;
   }
