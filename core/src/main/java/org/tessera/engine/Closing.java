@@ -32,7 +32,7 @@ public final class Closing {
     if (first == null) {
       return next;
     }
-    if (first != next) {
+    if (!first.equals(next)) {
       first.addSuppressed(next);
     }
     return first;

@@ -2,6 +2,7 @@ package org.tessera.engine;
 
 import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.Deque;
 import java.util.HashMap;
 import java.util.List;
@@ -9,8 +10,14 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.concurrent.Callable;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
 import java.util.function.Function;
-import org.jspecify.annotations.Nullable;
+import java.util.stream.IntStream;
+import java.util.stream.Stream;
 import org.tessera.config.CheckpointConfig;
 import org.tessera.device.Device;
 import org.tessera.device.Device.DeviceMemory;
@@ -47,12 +54,8 @@ public final class DeployedModel implements AutoCloseable {
   private final Source source;
   private final Function<DeviceId, Device> opener;
   private final List<Device> devices = new ArrayList<>();
-  private final List<ModelPart> parts = new ArrayList<>();
   private final List<LoadedReplica> replicas = new ArrayList<>();
   private final Deque<Runnable> closers = new ArrayDeque<>();
-
-  /** The place of one part, from which those of the others and the account of them are reached. */
-  private @Nullable Weights root;
 
   /**
    * What is loaded.
@@ -94,10 +97,9 @@ public final class DeployedModel implements AutoCloseable {
     DeployedModel model = new DeployedModel(source, opener);
     boolean done = false;
     try {
-      deployment.replicas().forEach(model::load);
-      CheckpointConfig config = source.config();
-      Objects.requireNonNull(model.root)
-          .refuseUnused(name -> source.architecture().mayBeUnused(name, config, model.parts));
+      List<PlacedReplica> placed = deployment.replicas().stream().map(model::place).toList();
+      Map<Rank, Member> members = model.load(placed);
+      placed.forEach(replica -> model.replicas.add(replica.loaded(members)));
       done = true;
       return model;
     } finally {
@@ -107,7 +109,28 @@ public final class DeployedModel implements AutoCloseable {
     }
   }
 
-  private void load(Deployment.Replica replica) {
+  /** Ranks of a stage before their parts of the model are loaded. */
+  private record PlacedStage(List<Rank> ranks, RankGroup group) {}
+
+  /** A copy of the model before it is loaded. */
+  private record PlacedReplica(List<PlacedStage> stages, List<Rank> vision) {
+    List<Rank> ranks() {
+      return Stream.concat(
+              stages.stream().flatMap(stage -> stage.ranks().stream()), vision.stream())
+          .toList();
+    }
+
+    LoadedReplica loaded(Map<Rank, Member> members) {
+      return new LoadedReplica(
+          stages.stream()
+              .map(stage ->
+                  new Stage(stage.ranks().stream().map(members::get).toList(), stage.group()))
+              .toList(),
+          vision.stream().map(members::get).toList());
+    }
+  }
+
+  private PlacedReplica place(Deployment.Replica replica) {
     int layerCount = source.config().model().numHiddenLayers();
     if (replica.layerCount() != layerCount) {
       throw new PlanException(
@@ -122,7 +145,7 @@ public final class DeployedModel implements AutoCloseable {
         replica.stages().size() == 1
             && stageDevices.getFirst().size() == 1
             && (visionDevices.isEmpty() || visionDevices.equals(stageDevices.getFirst()));
-    List<Stage> stages = new ArrayList<>();
+    List<PlacedStage> stages = new ArrayList<>();
     for (int i = 0; i < stageDevices.size(); i++) {
       Deployment.Stage stage = replica.stages().get(i);
       ModelPart part =
@@ -132,15 +155,29 @@ public final class DeployedModel implements AutoCloseable {
               i == 0,
               i == stageDevices.size() - 1,
               whole && !visionDevices.isEmpty());
-      stages.add(loadStage(stageDevices.get(i), part));
+      stages.add(place(stageDevices.get(i), part));
     }
-    List<Member> vision =
+    List<Rank> vision =
         whole
             ? List.of()
             : visionDevices.stream()
-                .map(device -> load(new Rank(device, Collective.single(), ModelPart.VISION)))
+                .map(device -> new Rank(device, Collective.single(), ModelPart.VISION))
                 .toList();
-    replicas.add(new LoadedReplica(stages, vision));
+    return new PlacedReplica(stages, vision);
+  }
+
+  private PlacedStage place(List<Device> devices, ModelPart part) {
+    if (devices.size() == 1) {
+      Rank alone = new Rank(devices.getFirst(), Collective.single(), part);
+      return new PlacedStage(List.of(alone), new LocalGroup(1));
+    }
+    RankGroup group = RankGroups.connect(devices);
+    closers.push(group::close);
+    return new PlacedStage(
+        IntStream.range(0, devices.size())
+            .mapToObj(i -> new Rank(devices.get(i), group.member(i, devices.get(i)), part))
+            .toList(),
+        group);
   }
 
   private Device open(DeviceId id) {
@@ -150,32 +187,70 @@ public final class DeployedModel implements AutoCloseable {
     return device;
   }
 
-  private Stage loadStage(List<Device> ranks, ModelPart part) {
-    RankGroup group = ranks.size() == 1 ? new LocalGroup(1) : RankGroups.connect(ranks);
-    closers.push(group::close);
-    List<Member> members = new ArrayList<>();
-    for (int i = 0; i < ranks.size(); i++) {
-      Device device = ranks.get(i);
-      Collective collective = ranks.size() == 1 ? Collective.single() : group.member(i, device);
-      members.add(load(new Rank(device, collective, part)));
+  /** Loads all parts, those of different devices at the same time. */
+  private Map<Rank, Member> load(List<PlacedReplica> placed) {
+    List<Rank> ranks = placed.stream().flatMap(replica -> replica.ranks().stream()).toList();
+    Map<Rank, Weights> weights = new HashMap<>();
+    Map<Device, List<Rank>> byDevice = new HashMap<>();
+    for (Rank rank : ranks) {
+      weights.put(rank, weights(rank.device(), weights.values()));
+      byDevice.computeIfAbsent(rank.device(), device -> new ArrayList<>()).add(rank);
     }
-    return new Stage(members, group);
+    Map<Rank, Member> members = new HashMap<>();
+    List<Callable<Boolean>> tasks = new ArrayList<>();
+    for (List<Rank> own : byDevice.values()) {
+      tasks.add(() -> {
+        for (Rank rank : own) {
+          Weights part = Objects.requireNonNull(weights.get(rank));
+          Member member =
+              new Member(
+                  rank.device(),
+                  source.architecture().load(source.config(), part, rank),
+                  rank.part());
+          synchronized (members) {
+            members.put(rank, member);
+          }
+        }
+        return true;
+      });
+    }
+    runAll(tasks);
+    List<ModelPart> parts = ranks.stream().map(Rank::part).toList();
+    weights
+        .values()
+        .iterator()
+        .next()
+        .refuseUnused(name -> source.architecture().mayBeUnused(name, source.config(), parts));
+    return members;
   }
 
-  private Member load(Rank rank) {
-    Device device = rank.device();
+  /** Where a part begins to fetch; it notes what it fetches where the others do. */
+  private Weights weights(Device device, Collection<Weights> others) {
     DeviceMemory region = device.allocateRegion();
     closers.push(region::close);
     DType dtype =
         source.dtype().orElseGet(() -> device.weightType(source.weights().prevailingType()));
-    Weights weights =
-        root == null
-            ? Weights.root(source.weights(), device, region, dtype, source.progress())
-            : root.on(device, region, dtype);
-    root = weights;
-    parts.add(rank.part());
-    return new Member(
-        device, source.architecture().load(source.config(), weights, rank), rank.part());
+    return others.isEmpty()
+        ? Weights.root(source.weights(), device, region, dtype, source.progress())
+        : others.iterator().next().on(device, region, dtype);
+  }
+
+  private static void runAll(List<Callable<Boolean>> tasks) {
+    var factory = Thread.ofPlatform().name("tessera-load-", 0).daemon().factory();
+    try (ExecutorService threads = Executors.newThreadPerTaskExecutor(factory)) {
+      for (Future<Boolean> result : threads.invokeAll(tasks)) {
+        result.get();
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new DeviceException("loading was interrupted", e);
+    } catch (ExecutionException e) {
+      switch (e.getCause()) {
+        case RuntimeException cause -> throw cause;
+        case Error cause -> throw cause;
+        case null, default -> throw new DeviceException("a part could not be loaded", e);
+      }
+    }
   }
 
   /** The opened devices. The CPU may be among them several times. */

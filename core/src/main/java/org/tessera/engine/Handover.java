@@ -1,5 +1,7 @@
 package org.tessera.engine;
 
+import java.util.Objects;
+import java.util.function.BooleanSupplier;
 import org.jspecify.annotations.Nullable;
 import org.tessera.device.Device;
 import org.tessera.error.GenerationException;
@@ -15,12 +17,14 @@ import org.tessera.tensor.Tensor;
 final class Handover {
   private final Device from;
   private final Device to;
+  private final boolean isLocal;
   private @Nullable Tensor offered;
   private @Nullable Throwable failure;
 
   Handover(Device from, Device to) {
     this.from = from;
     this.to = to;
+    isLocal = from.equals(to);
   }
 
   /**
@@ -32,21 +36,18 @@ final class Handover {
     throwIfAborted();
     offered = hidden;
     notifyAll();
-    while (offered != null && from != to) {
-      await();
-    }
+    awaitWhile(() -> offered != null && !isLocal);
   }
 
   /** Waits for hidden states and copies them to {@code target}. */
   synchronized void take(Tensor target) {
     throwIfAborted();
-    while (offered == null) {
-      await();
-    }
-    if (from == to) {
-      to.ops().copy(offered, target);
+    awaitWhile(() -> offered == null);
+    Tensor hidden = Objects.requireNonNull(offered);
+    if (isLocal) {
+      to.ops().copy(hidden, target);
     } else {
-      to.receive(from, offered, target);
+      to.receive(from, hidden, target);
     }
     offered = null;
     notifyAll();
@@ -64,14 +65,17 @@ final class Handover {
     offered = null;
   }
 
-  private void await() {
+  /** To be called by who holds the lock. */
+  private synchronized void awaitWhile(BooleanSupplier condition) {
     try {
-      wait();
+      while (condition.getAsBoolean()) {
+        wait();
+        throwIfAborted();
+      }
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
       throw new GenerationException("a stage was interrupted while it waited for another", e);
     }
-    throwIfAborted();
   }
 
   private void throwIfAborted() {

@@ -101,7 +101,7 @@ public final class RankRunner implements ModelRunner {
   void receiveImages(long imagesId, Device from, Tensor rows, int firstRow, int totalRows) {
     Features features = images.computeIfAbsent(imagesId, id -> allocate(totalRows));
     Tensor target = features.rows().rows(firstRow, firstRow + rows.rows());
-    if (from == device) {
+    if (from.equals(device)) {
       device.ops().copy(rows, target);
     } else {
       device.receive(from, rows, target);

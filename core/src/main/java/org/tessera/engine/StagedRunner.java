@@ -2,7 +2,6 @@ package org.tessera.engine;
 
 import java.util.ArrayList;
 import java.util.HashMap;
-import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
@@ -60,7 +59,7 @@ final class StagedRunner implements ModelRunner {
   private final List<Handover> handovers = new ArrayList<>();
   private final List<VisionRank> vision = new ArrayList<>();
   private final MicroBatches microBatches;
-  private final Map<Device, Worker> workers = new IdentityHashMap<>();
+  private final Map<Device, Worker> workers = new HashMap<>();
   private final AtomicReference<@Nullable Throwable> failure = new AtomicReference<>();
 
   /** A device's thread and its ranks in the order of their stages. */
@@ -122,7 +121,7 @@ final class StagedRunner implements ModelRunner {
       StageRank receiver = receivers.get(i);
       StageRank sender =
           senders.stream()
-              .filter(rank -> rank.device() == receiver.device())
+              .filter(rank -> rank.device().equals(receiver.device()))
               .findFirst()
               .orElse(senders.get(i % senders.size()));
       handovers.add(sender.connect(receiver));
@@ -282,7 +281,7 @@ final class StagedRunner implements ModelRunner {
   /** When all threads have ended their calls: makes everything usable again. */
   private RuntimeException recover() {
     groups.forEach(group -> {
-      RuntimeException unused = group.recover(); // the first cause over all groups is known
+      RuntimeException _ = group.recover(); // the first cause over all groups is known
     });
     handovers.forEach(Handover::recover);
     Throwable cause = failure.getAndSet(null);
