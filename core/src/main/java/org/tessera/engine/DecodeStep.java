@@ -19,6 +19,7 @@ final class DecodeStep {
   private final Tensor inputs;
   private final Tensor tokenIds;
   private final PagedBatch batch;
+  private final Tensor hidden;
   private final Tensor logits;
   private final Tensor likeliest;
   private final int[] packed;
@@ -60,6 +61,7 @@ final class DecodeStep {
             inputs.columns(3 * rows, 4 * rows),
             tables,
             size.blocks * size.blockRows);
+    hidden = runner.allocateHidden(memory::allocate, rows);
     logits = runner.allocateLogits(memory::allocate, rows);
     likeliest = memory.allocate(DType.I32, 1, rows);
   }
@@ -103,6 +105,11 @@ final class DecodeStep {
 
   PagedBatch batch() {
     return batch;
+  }
+
+  /** [rows, hidden_size]: what the layers begin with and end with. */
+  Tensor hidden() {
+    return hidden;
   }
 
   /** F32 [rows, vocab_size]. */
