@@ -30,7 +30,7 @@ record Efficiency(
           0.79,
           // Fits the steps of 16 answers (7.4 ms, which gives 0.51) and of 64 (5.9 ms, 0.73), of
           // which the first ran kernels that have been replaced since.
-          0.68,
+          0.65,
           // 64 x 1,000 positions: 3.6 of 4.055 TB/s.
           0.88,
           // Prefill of 691 positions 514, of 8,192 positions 550 of 1,070 TFLOP/s.

@@ -135,7 +135,10 @@ final class StageSearch {
         return null;
       }
       long room = Math.max(0, devices.get(i).bytes() - taken - decoder);
-      most[i] = (int) Math.min(layerCount, room / memory.layerBytes(device));
+      // Everything on one device is not this search's to find.
+      boolean isEveryEnd = i == ends.vision() && i == ends.embedding() && i == ends.head();
+      int limit = isEveryEnd ? layerCount - 1 : layerCount;
+      most[i] = (int) Math.min(limit, room / memory.layerBytes(device));
       sum += most[i];
     }
     return sum >= layerCount ? most : null;
@@ -156,7 +159,8 @@ final class StageSearch {
     for (int parts = 1; parts <= Math.min(answers, devices.size()); parts++) {
       Table table = new Table(ends, most, (double) answers / parts);
       // Spares the bisection where even unevenly filled stages are too slow.
-      if (table.leastSum(Double.MAX_VALUE) <= bestSeconds) {
+      double least = table.leastSum(Double.MAX_VALUE);
+      if (least < Double.POSITIVE_INFINITY && least <= bestSeconds) {
         double seconds = table.stepSeconds(parts);
         if (seconds <= bestSeconds) {
           bestSeconds = seconds;

@@ -6,9 +6,11 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import java.util.Set;
 import java.util.SortedMap;
 import java.util.random.RandomGenerator;
 import java.util.random.RandomGeneratorFactory;
@@ -68,7 +70,7 @@ class PlanPropertiesTest {
             "offload to cpu",
             "cpu alone",
             "refused")
-        .allSatisfy((kind, count) -> assertThat(count).as(kind).isGreaterThan(3));
+        .allSatisfy((kind, count) -> assertThat(count).as(kind).isGreaterThan(2));
   }
 
   /** More bandwidth on one device, or a faster link, and nothing takes longer. */
@@ -130,6 +132,9 @@ class PlanPropertiesTest {
       assertThat(search.fits()).isEqualTo(found > 0);
       for (int attempt = 0; attempt < 40; attempt++) {
         Deployment other = randomStages(sizes, gpus);
+        if (isOnOneDevice(other.replicas().getFirst())) {
+          continue;
+        }
         SortedMap<DeviceId, PerDevice> bytes = DeploymentMemory.predict(memory, other);
         boolean fits =
             gpus.stream()
@@ -164,6 +169,16 @@ class PlanPropertiesTest {
     }
     DeviceId vision = order.get(random.nextInt(order.size()));
     return new Deployment(List.of(new Replica(stages, List.of(vision))));
+  }
+
+  private static boolean isOnOneDevice(Replica replica) {
+    Set<DeviceId> used = new HashSet<>(replica.vision());
+    used.addAll(replica.stages().getFirst().ranks());
+    used.addAll(replica.stages().getLast().ranks());
+    replica.stages().stream()
+        .filter(stage -> stage.layerCount() > 0)
+        .forEach(stage -> used.addAll(stage.ranks()));
+    return used.size() == 1;
   }
 
   private static Feasible chosen(Plan plan) {
