@@ -21,7 +21,7 @@ import org.tessera.plan.Deployment.Stage;
  *
  * <p>For each such choice the layers are distributed exactly: all layers are alike, so that the
  * time of a device is linear in how many it has, and a table over devices and numbers of layers
- * gives the least sum; a bisection over the slowest stage's time does the rest.
+ * gives the least sum within a limit to what the slowest device takes.
  */
 final class StageSearch {
   /** What rounding may change in a sum of times. */
@@ -156,16 +156,12 @@ final class StageSearch {
     @Nullable Split best = null;
     double bestSeconds = limit * (1 + TOLERANCE);
     int answers = times.load().batch();
-    for (int parts = 1; parts <= Math.min(answers, devices.size()); parts++) {
+    for (int parts = 1; parts <= Math.min(answers, TimeModel.MAX_PARTS); parts++) {
       Table table = new Table(ends, most, (double) answers / parts);
-      // Spares the bisection where even unevenly filled stages are too slow.
-      double least = table.leastSum(Double.MAX_VALUE);
-      if (least < Double.POSITIVE_INFINITY && least <= bestSeconds) {
-        double seconds = table.stepSeconds(parts);
-        if (seconds <= bestSeconds) {
-          bestSeconds = seconds;
-          best = new Split(table.evenLayers(seconds * (1 + TOLERANCE)), seconds);
-        }
+      double slowest = table.bestSlowest(parts, bestSeconds);
+      if (slowest < Double.POSITIVE_INFINITY) {
+        bestSeconds = table.stepSeconds(slowest, parts);
+        best = new Split(table.layers(slowest), bestSeconds);
       }
     }
     return best;
@@ -245,48 +241,76 @@ final class StageSearch {
       return allAtTheEnds() <= slowest ? Math.min(spread, allAtTheEnds()) : spread;
     }
 
-    /** Seconds of the fastest step of so many micro-batches. */
-    double stepSeconds(int parts) {
-      int index = firstLevel(0, parts);
-      double seconds = Math.max(leastSum(levels[index]), parts * levels[index]);
-      // One level lower the sum decides.
-      return index == 0 ? seconds : Math.min(seconds, leastSum(levels[index - 1]));
-    }
-
-    /** The layers of each device where the slowest takes as little as a sum allows. */
-    int[] evenLayers(double sum) {
-      double slowest = levels[firstLevel(sum, 0)];
-      int[] layers = new int[order.size()];
-      if (allAtTheEnds() <= slowest) {
-        layers[ends.head()] = layerCount;
-        return layers;
-      }
-      int[][] chosen = new int[order.size()][layerCount + 1];
-      sums(slowest, chosen);
-      int left = layerCount;
-      for (int k = order.size() - 1; k >= 0; k--) {
-        layers[order.get(k)] = chosen[k][left];
-        left -= chosen[k][left];
-      }
-      return layers;
+    /** A step of so many parts, where no device takes longer than {@code slowest} for one. */
+    double stepSeconds(double slowest, int parts) {
+      return leastSum(slowest) + (parts - 1) * slowest;
     }
 
     /**
-     * The first level for which the least sum is at most {@code sum}, or at most {@code parts}
-     * times the level; the last one where there is none.
+     * What the slowest device takes in the fastest step of so many parts, the least where several
+     * steps are as fast; infinite where none is as fast as {@code limit} seconds.
      */
-    private int firstLevel(double sum, int parts) {
+    double bestSlowest(int parts, double limit) {
+      double least = leastSum(Double.MAX_VALUE);
+      if (least > Math.min(limit, Double.MAX_VALUE)) {
+        return Double.POSITIVE_INFINITY;
+      }
+      if (parts == 1) {
+        return levels[firstWithin(least * (1 + TOLERANCE))];
+      }
+      double best = Double.POSITIVE_INFINITY;
+      double bestSeconds = Math.min(limit, Double.MAX_VALUE);
+      // The slowest of devices that share a sum has its share at least. One by one from there on: a
+      // sum falls in steps while what further parts add grows.
+      for (int i = firstLevel(least / order.size()); i < levels.length; i++) {
+        if (least + (parts - 1) * levels[i] > bestSeconds) {
+          break;
+        }
+        double seconds = stepSeconds(levels[i], parts);
+        if (seconds <= bestSeconds) {
+          best = levels[i];
+          bestSeconds = seconds * (1 - TOLERANCE);
+        }
+      }
+      return best;
+    }
+
+    /** The first level for which the least sum is at most {@code sum}, by bisection. */
+    private int firstWithin(double sum) {
       int low = 0;
       int high = levels.length - 1;
       while (low < high) {
         int middle = (low + high) / 2;
-        if (leastSum(levels[middle]) <= Math.max(sum, parts * levels[middle])) {
+        if (leastSum(levels[middle]) <= sum) {
           high = middle;
         } else {
           low = middle + 1;
         }
       }
       return high;
+    }
+
+    /** The first level that is not below {@code seconds}. */
+    private int firstLevel(double seconds) {
+      int index = Arrays.binarySearch(levels, seconds * (1 - TOLERANCE));
+      return index < 0 ? -index - 1 : index;
+    }
+
+    /** The layers of each device that give {@link #leastSum}. */
+    int[] layers(double slowest) {
+      int[] layers = new int[order.size()];
+      int[][] chosen = new int[order.size()][layerCount + 1];
+      double spread = sums(slowest, chosen);
+      if (allAtTheEnds() <= Math.min(slowest, spread)) {
+        layers[ends.head()] = layerCount;
+        return layers;
+      }
+      int left = layerCount;
+      for (int k = order.size() - 1; k >= 0; k--) {
+        layers[order.get(k)] = chosen[k][left];
+        left -= chosen[k][left];
+      }
+      return layers;
     }
 
     /**

@@ -8,6 +8,7 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.function.Function;
+import java.util.function.ToDoubleBiFunction;
 import java.util.stream.Collectors;
 import org.tessera.device.DeviceSpeed;
 import org.tessera.device.Link;
@@ -24,18 +25,22 @@ import org.tessera.plan.Deployment.Stage;
  *               + layer seconds + 2 all-reduces of b rows, where it is cut over t ranks
  * all-reduce  = latency + 2 (t - 1) / t x bytes / link
  * stage       = its layers + the head's product and the gathering of logits + the hop into it
- * step        = max(sum of the stages, m x slowest stage), b = batch / m rows in each of m micro-batches
+ * step        = sum of the stages + (m - 1) x slowest device, b = batch / m rows in each of m parts
  * first token = slices / vision devices x vision operations / (rate x efficiency) + transfer of what
- *               they made + all stages with the prompt's rows, attention's operations included
+ *               they made + as a step, with the prompt's rows in m parts and attention's operations
  * </pre>
  *
- * A rank has its weights and heads divided by t; the slowest of a stage counts. A step takes as
- * many micro-batches as are fastest, up to one a stage. Replicas share the batch evenly. Rows of
- * the embeddings, token ids, and the layers' own chunks of a prompt cost nothing here.
+ * A rank has its weights and heads divided by t; the slowest of a stage counts. Where there are
+ * several stages a step is cut into as many parts as are fastest, which follow one another through
+ * the stages. Replicas share the batch evenly. Rows of the embeddings, and token ids on their way
+ * back, cost nothing here.
  */
 final class TimeModel {
   /** Attention and the MLP end in one each. */
   private static final int ALL_REDUCES_PER_LAYER = 2;
+
+  /** Parts of a step at most, where there are several stages: four for each of two. */
+  static final int MAX_PARTS = 8;
 
   private final ModelWork work;
   private final Workload load;
@@ -114,17 +119,29 @@ final class TimeModel {
 
   /** Between two tokens of each of {@code answers}. */
   private double stepSeconds(List<StageGroup> stages, int answers) {
+    return pipelineSeconds(
+        stages, answers, (stage, parts) -> stageSeconds(stage, (double) answers / parts));
+  }
+
+  /**
+   * Parts of a step, one after the other, through all stages: the first takes the sum of the
+   * stages, and each further one leaves the last stage as late as the busiest device lets it.
+   *
+   * @param seconds of one part in a stage, by the number of parts
+   */
+  private static double pipelineSeconds(
+      List<StageGroup> stages, int rows, ToDoubleBiFunction<StageGroup, Integer> seconds) {
     double best = Double.MAX_VALUE;
-    for (int microBatches = 1; microBatches <= Math.min(answers, stages.size()); microBatches++) {
-      double rows = (double) answers / microBatches;
+    int most = stages.size() == 1 ? 1 : Math.min(rows, MAX_PARTS);
+    for (int parts = 1; parts <= most; parts++) {
       double sum = 0;
       Map<List<DeviceId>, Double> busy = new HashMap<>();
       for (StageGroup stage : stages) {
-        double seconds = stageSeconds(stage, rows);
-        sum += seconds;
-        busy.merge(stage.ranks().stream().map(DeviceBudget::device).toList(), seconds, Double::sum);
+        double part = seconds.applyAsDouble(stage, parts);
+        sum += part;
+        busy.merge(stage.ranks().stream().map(DeviceBudget::device).toList(), part, Double::sum);
       }
-      best = Math.min(best, Math.max(sum, microBatches * Collections.max(busy.values())));
+      best = Math.min(best, sum + (parts - 1) * Collections.max(busy.values()));
     }
     return best;
   }
@@ -186,20 +203,18 @@ final class TimeModel {
 
   private double firstTokenSeconds(
       Replica replica, List<StageGroup> stages, Map<DeviceId, DeviceBudget> budgets) {
-    double seconds = visionSeconds(replica, budgets);
-    for (StageGroup stage : stages) {
-      seconds += prefillSeconds(stage);
-    }
-    return seconds;
+    return visionSeconds(replica, budgets)
+        + pipelineSeconds(stages, load.promptTokens(), this::prefillSeconds);
   }
 
-  private double prefillSeconds(StageGroup stage) {
+  /** One of so many parts of the prompt; as if each attended to as much as the others. */
+  private double prefillSeconds(StageGroup stage, int parts) {
     List<DeviceBudget> ranks = stage.ranks();
-    double rows = load.promptTokens();
+    double rows = (double) load.promptTokens() / parts;
+    double attention = work.causalAttentionOperations(load.promptTokens()) / parts / ranks.size();
     double slowest = 0;
     for (DeviceBudget rank : ranks) {
       Efficiency efficiency = Efficiency.of(rank.device());
-      double attention = work.causalAttentionOperations(load.promptTokens()) / ranks.size();
       double layer =
           productSeconds(
                   rank,
@@ -208,12 +223,12 @@ final class TimeModel {
                   work.layerOperations() / ranks.size())
               + attention / (rank.speed().flops() * efficiency.products())
               + efficiency.layerSeconds();
-      double head = stage.hasHead() ? headSeconds(rank, ranks.size(), 1) : 0;
+      double head = stage.hasHead() ? headSeconds(rank, ranks.size(), 1) / parts : 0;
       slowest = Math.max(slowest, stage.layers() * layer + head);
     }
     Link link = slowestLink(ranks);
     double together = stage.layers() * allReducesSeconds(link, ranks.size(), rows);
-    together += stage.hasHead() ? gatherSeconds(link, ranks.size(), 1) : 0;
+    together += stage.hasHead() ? gatherSeconds(link, ranks.size(), 1) / parts : 0;
     return slowest + together + (stage.entered() ? hopSeconds(ranks.getFirst(), rows) : 0);
   }
 
