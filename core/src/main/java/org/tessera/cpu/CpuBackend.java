@@ -4,14 +4,23 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Optional;
 import org.tessera.device.Backend;
 import org.tessera.device.Device;
 import org.tessera.device.DeviceInfo;
+import org.tessera.device.DeviceSpeed;
+import org.tessera.device.Link;
 import org.tessera.error.DeviceException;
 
 /** The host's processor, one device for all its cores: {@code cpu}. */
 public final class CpuBackend implements Backend {
   private static final String ID = "cpu";
+
+  /**
+   * Operations a second of products for each core and float of a vector: 430 GFLOP/s on two cores
+   * with vectors of 16 (docs/performance.md).
+   */
+  private static final double FLOPS_PER_LANE = 430e9 / (2 * 16);
 
   private final int threads;
 
@@ -40,6 +49,18 @@ public final class CpuBackend implements Backend {
   @Override
   public Availability probe() {
     return new Availability.Available(List.of(info()), notes());
+  }
+
+  /** {@inheritDoc} Memory is measured, the rate of products estimated from cores and vectors. */
+  @Override
+  public Optional<DeviceSpeed> measure(DeviceInfo info) {
+    try (Workers workers = new Workers(threads)) {
+      return Optional.of(
+          new DeviceSpeed(
+              MemoryBandwidth.measureBriefly(workers),
+              FLOPS_PER_LANE * threads * kernels().lanes(),
+              Link.HOST));
+    }
   }
 
   @Override

@@ -14,6 +14,7 @@ final class MemoryBandwidth {
   /** Several times the caches of a large server. */
   private static final long BUFFER_BYTES = 1L << 30;
 
+  private static final long BRIEF_BYTES = 128L << 20;
   private static final long PIECE_BYTES = 1 << 20;
   private static final int PASSES = 5;
 
@@ -24,7 +25,15 @@ final class MemoryBandwidth {
 
   /** Bytes a second, the best of several passes. */
   static double measure(Workers workers) {
-    long bytes = bufferBytes();
+    return measure(workers, bufferBytes());
+  }
+
+  /** The same within some tens of milliseconds, by a buffer that large caches hold a part of. */
+  static double measureBriefly(Workers workers) {
+    return measure(workers, Math.min(bufferBytes(), BRIEF_BYTES));
+  }
+
+  private static double measure(Workers workers, long bytes) {
     try (Arena arena = Arena.ofShared()) {
       MemorySegment buffer = arena.allocate(bytes, 64);
       // Memory that nothing was written to may be one page of zeros, over and over, in the cache.

@@ -1,6 +1,7 @@
 package org.tessera.device;
 
 import java.util.List;
+import java.util.Optional;
 
 /**
  * A kind of device, found by {@link java.util.ServiceLoader}. A backend that cannot run here is
@@ -19,6 +20,15 @@ public interface Backend {
    * @throws org.tessera.error.DeviceException where it cannot be opened
    */
   Device open(DeviceInfo info);
+
+  /**
+   * How fast a device that {@link #probe} listed is, measured as far as some milliseconds allow and
+   * estimated for the rest: not part of a probe, since few who probe need it. Empty where it cannot
+   * be said, for example because no memory is free.
+   */
+  default Optional<DeviceSpeed> measure(DeviceInfo info) {
+    return Optional.empty();
+  }
 
   /** The libraries that were found, all or some of those that are needed, for a report. */
   default List<Component> components() {

@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.ServiceLoader;
 import org.tessera.device.Backend.Availability;
 import org.tessera.device.Backend.Component;
@@ -29,6 +30,20 @@ public final class Devices {
     Map<String, Availability> byName = new LinkedHashMap<>();
     backends.forEach((backend, availability) -> byName.put(backend.name(), availability));
     return byName;
+  }
+
+  /**
+   * Measures every device that was found, which takes some milliseconds each; GPUs come before the
+   * CPU.
+   */
+  public Map<DeviceInfo, Optional<DeviceSpeed>> measure() {
+    Map<DeviceInfo, Optional<DeviceSpeed>> speeds = new LinkedHashMap<>();
+    for (Map.Entry<Backend, Availability> entry : preferred()) {
+      if (entry.getValue() instanceof Availability.Available available) {
+        available.devices().forEach(device -> speeds.put(device, entry.getKey().measure(device)));
+      }
+    }
+    return speeds;
   }
 
   /** The libraries that each backend found, by its name. */

@@ -1,85 +1,53 @@
 package org.tessera.plan;
 
-import java.util.ArrayList;
-import java.util.LinkedHashMap;
-import java.util.List;
-import java.util.Map;
+import java.util.Collections;
 import java.util.SortedMap;
+import java.util.TreeMap;
 import org.tessera.plan.Plan.PerDevice;
 
-/** A way to lay the model over devices that fits, with the bytes it is predicted to take. */
-sealed interface Candidate {
-  Placement placement();
+/** A way to run the model that was looked at. */
+public sealed interface Candidate {
+  /** What kind of way: {@code tensor parallel over 2}. */
+  String name();
 
-  SortedMap<DeviceId, PerDevice> predicted();
-
-  /** One line for the user. */
+  /** One line: why it was taken, or why it was not. */
   String reason();
 
-  /** Everything on one device. */
-  record OneDevice(DeviceId device, SortedMap<DeviceId, PerDevice> predicted, String why)
-      implements Candidate {
-    @Override
-    public Placement placement() {
-      return Placement.everythingOn(device);
-    }
-
-    @Override
-    public String reason() {
-      return "everything on %s: %s".formatted(device, why);
-    }
-  }
-
-  /** Whole decoder layers in contiguous stages, one after the other. */
-  record LayerStages(Layout layout, SortedMap<DeviceId, PerDevice> predicted, String why)
-      implements Candidate {
-    @Override
-    public Placement placement() {
-      return layout.placement();
-    }
-
-    @Override
-    public String reason() {
-      return "%s: %s".formatted(layout.describe(), why);
-    }
-  }
-
   /**
-   * Where the parts of a staged model lie.
+   * One that fits.
    *
-   * @param stages devices with layers, in order
-   * @param vision device of the vision tower and the resampler, which stay whole
+   * @param placement what lies where, in words
+   * @param perDevice predicted bytes of devices that hold something
    */
-  record Layout(List<Stage> stages, DeviceId vision, DeviceId embedding, DeviceId head) {
-    Placement placement() {
-      Map<String, DeviceId> byPrefix = new LinkedHashMap<>();
-      byPrefix.put(MiniCpmModules.EMBED_TOKENS, embedding);
-      for (Stage stage : stages) {
-        for (int layer = stage.firstLayer(); layer <= stage.lastLayer(); layer++) {
-          byPrefix.put(MiniCpmModules.LAYERS + "." + layer, stage.device());
-        }
-      }
-      byPrefix.put(MiniCpmModules.FINAL_NORM, head);
-      byPrefix.put(MiniCpmModules.ROTARY, head);
-      byPrefix.put(MiniCpmModules.LM_HEAD, head);
-      byPrefix.put(MiniCpmModules.VISION, vision);
-      byPrefix.put(MiniCpmModules.RESAMPLER, vision);
-      return new Placement(byPrefix);
+  record Feasible(
+      String name,
+      String reason,
+      String placement,
+      Deployment deployment,
+      SortedMap<DeviceId, PerDevice> perDevice,
+      Prediction prediction)
+      implements Candidate {
+    public Feasible {
+      perDevice = Collections.unmodifiableSortedMap(new TreeMap<>(perDevice));
     }
 
-    String describe() {
-      List<String> parts = new ArrayList<>();
-      stages.forEach(stage ->
-          parts.add(
-              "layers %d to %d on %s"
-                  .formatted(stage.firstLayer(), stage.lastLayer(), stage.device())));
-      parts.add("vision tower and resampler on " + vision);
-      parts.add("embeddings on " + embedding);
-      parts.add("head on " + head);
-      return String.join(", ", parts);
+    Feasible because(String why) {
+      return new Feasible(name, why, placement, deployment, perDevice, prediction);
+    }
+
+    /**
+     * Whether pictures are encoded on the CPU, which takes seconds where a GPU takes milliseconds.
+     */
+    boolean seesOnCpu() {
+      return deployment.replicas().stream()
+          .anyMatch(replica -> replica.vision().contains(DeviceId.CPU));
+    }
+
+    int deviceCount() {
+      return perDevice.size();
     }
   }
 
-  /** Consecutive layers on one device, both ends included. */
-  record Stage(DeviceId device, int firstLayer, int lastLayer) {}
+  /** One that is impossible here. */
+  record Refused(String name, String reason) implements Candidate {}
 }

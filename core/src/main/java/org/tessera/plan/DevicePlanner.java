@@ -2,34 +2,63 @@ package org.tessera.plan;
 
 import java.util.ArrayList;
 import java.util.Comparator;
-import java.util.LinkedHashMap;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
-import java.util.SortedMap;
+import java.util.OptionalInt;
 import java.util.stream.Collectors;
 import org.tessera.error.PlanException;
-import org.tessera.plan.Candidate.LayerStages;
-import org.tessera.plan.Candidate.OneDevice;
+import org.tessera.plan.Candidate.Feasible;
+import org.tessera.plan.Candidate.Refused;
 import org.tessera.plan.Plan.PerDevice;
 
 /**
- * Tessera's own plan. One GPU where the model fits on one, or else the fewest GPUs in stages of
- * whole layers, or else GPUs with the remaining layers on the CPU, or else the CPU. Every device's
- * bytes count weights, KV cache, activations and what a GPU's runtime takes, and stay within its
- * budget.
+ * Tessera's own plan: of all ways to run the model that fit, the one with the most predicted tokens
+ * a second for as many answers at once as were asked for. For one answer that is the least time a
+ * token; for many, copies of the model count. Equally fast ways are decided by fewer devices, then
+ * by the earlier first token. A way that encodes pictures on the CPU is taken where there is no
+ * other. Every device's bytes count weights, KV cache, activations and what a GPU's runtime takes,
+ * and stay within its budget.
  */
 public final class DevicePlanner {
   private static final Comparator<DeviceBudget> ROOM =
       Comparator.comparingLong(DeviceBudget::bytes);
 
+  private static final Comparator<Feasible> BEST_FIRST =
+      Comparator.comparing(Feasible::seesOnCpu)
+          .thenComparing(
+              Comparator.comparingDouble(
+                      (Feasible candidate) -> candidate.prediction().tokensPerSecond())
+                  .reversed())
+          .thenComparingInt(Feasible::deviceCount)
+          .thenComparingDouble(candidate -> candidate.prediction().firstTokenSeconds());
+
+  /** Differences below are not worth a number with two decimals. */
+  private static final double SAME = 1.005;
+
   private final ModelSizes sizes;
   private final ModuleTree tree;
+  private final OptionalInt tensorParallel;
+  private final OptionalInt replicas;
 
   /** A planner for a model of these sizes. */
   public DevicePlanner(ModelSizes sizes) {
+    this(sizes, OptionalInt.empty(), OptionalInt.empty());
+  }
+
+  /**
+   * A planner that looks only at some ways.
+   *
+   * @param tensorParallel over how many ranks each layer is to be cut; 1 for whole layers
+   * @param replicas how many copies of the model there are to be
+   */
+  public DevicePlanner(ModelSizes sizes, OptionalInt tensorParallel, OptionalInt replicas) {
     this.sizes = sizes;
     this.tree = MiniCpmModules.of(sizes);
+    this.tensorParallel = tensorParallel;
+    this.replicas = replicas;
   }
 
   /**
@@ -39,114 +68,112 @@ public final class DevicePlanner {
    * @throws PlanException where it does not fit: by how much, and what would
    */
   public Plan plan(List<DeviceBudget> devices, PlanRequest request) {
-    MemoryModel memory = new MemoryModel(sizes, tree, request);
-    return candidate(devices, memory)
-        .map(candidate ->
-            plan(
-                candidate.placement().merged(tree),
-                candidate.predicted(),
-                candidate.reason(),
-                List.of()))
-        .orElseThrow(() -> refusal(devices, memory));
-  }
-
-  /** A plan from what was placed and predicted. */
-  static Plan plan(
-      Placement placement,
-      SortedMap<DeviceId, PerDevice> predicted,
-      String reason,
-      List<String> notes) {
-    Map<String, String> deviceMap = new LinkedHashMap<>();
-    placement.byPrefix().forEach((path, device) -> deviceMap.put(path, device.label()));
-    Map<String, Long> bytes = new LinkedHashMap<>();
-    predicted.forEach((device, use) -> bytes.put(device.label(), use.totalBytes()));
-    return new Plan(deviceMap, bytes, List.copyOf(predicted.values()), reason, notes);
-  }
-
-  private Optional<Candidate> candidate(List<DeviceBudget> devices, MemoryModel memory) {
-    List<DeviceBudget> gpus = gpusLargestFirst(devices);
-    List<DeviceBudget> cpu =
-        devices.stream().filter(budget -> budget.device().equals(DeviceId.CPU)).toList();
-    return oneGpu(gpus, memory)
-        .or(() -> gpuStages(gpus, memory))
-        .or(() -> cpu.isEmpty() ? Optional.empty() : offload(gpus, cpu.getFirst(), memory))
-        .or(() -> cpu.isEmpty() ? Optional.empty() : cpuAlone(gpus, cpu.getFirst(), memory));
-  }
-
-  private static List<DeviceBudget> gpusLargestFirst(List<DeviceBudget> devices) {
-    return devices.stream()
-        .filter(budget -> budget.device().isGpu())
-        .sorted(ROOM.reversed().thenComparing(DeviceBudget::device))
-        .toList();
-  }
-
-  private Optional<Candidate> oneGpu(List<DeviceBudget> gpus, MemoryModel memory) {
-    return gpus.stream()
-        .findFirst()
-        .flatMap(gpu ->
-            oneDevice(
-                gpu,
-                memory,
-                gpus.size() == 1 ? "the model fits on it" : "it fits on the GPU with most room"));
-  }
-
-  private static Optional<Candidate> oneDevice(
-      DeviceBudget budget, MemoryModel memory, String why) {
-    SortedMap<DeviceId, PerDevice> predicted =
-        memory.predict(Placement.everythingOn(budget.device()));
-    boolean fits = predicted.values().stream().allMatch(use -> use.totalBytes() <= budget.bytes());
-    return fits ? Optional.of(new OneDevice(budget.device(), predicted, why)) : Optional.empty();
-  }
-
-  /** The fewest GPUs, since each more adds a hop and none makes a single answer faster. */
-  private Optional<Candidate> gpuStages(List<DeviceBudget> gpus, MemoryModel memory) {
-    for (int count = 2; count <= gpus.size(); count++) {
-      Optional<Candidate> stages =
-          stages(
-              gpus.subList(0, count),
-              memory,
-              "the model fits on no fewer than %d GPUs".formatted(count));
-      if (stages.isPresent()) {
-        return stages;
-      }
-    }
-    return Optional.empty();
-  }
-
-  private Optional<Candidate> offload(
-      List<DeviceBudget> gpus, DeviceBudget cpu, MemoryModel memory) {
-    List<DeviceBudget> devices =
-        new ArrayList<>(
-            gpus.stream().filter(gpu -> memory.baseBytes(gpu.device()) < gpu.bytes()).toList());
     if (devices.isEmpty()) {
-      return Optional.empty();
+      throw new PlanException("there is no device to place the model on: list cpu or a GPU");
     }
-    devices.add(cpu);
-    return stages(devices, memory, "the GPUs do not hold the whole model");
-  }
-
-  private static Optional<Candidate> stages(
-      List<DeviceBudget> devices, MemoryModel memory, String why) {
-    List<DeviceBudget> inOrder =
-        devices.stream().sorted(Comparator.comparing(DeviceBudget::device)).toList();
-    return new StageSearch(memory, inOrder)
-        .best()
-        .map(layout -> new LayerStages(layout, memory.predict(layout.placement()), why));
-  }
-
-  private Optional<Candidate> cpuAlone(
-      List<DeviceBudget> gpus, DeviceBudget cpu, MemoryModel memory) {
-    return oneDevice(
-        cpu,
-        memory,
-        gpus.isEmpty() ? "no GPU is given" : "no GPU has room for a part of the model");
-  }
-
-  private PlanException refusal(List<DeviceBudget> devices, MemoryModel memory) {
-    if (devices.isEmpty()) {
-      return new PlanException("there is no device to place the model on: list cpu or a GPU");
+    CandidateSearch search = new CandidateSearch(sizes, tree, request, devices);
+    List<Candidate> candidates = search.all(tensorParallel, replicas);
+    List<Feasible> ranking =
+        candidates.stream()
+            .filter(Feasible.class::isInstance)
+            .map(Feasible.class::cast)
+            .sorted(BEST_FIRST)
+            .toList();
+    if (ranking.isEmpty()) {
+      throw isForced() ? forcedRefusal(candidates, devices, request) : refusal(devices, request);
     }
+    Feasible chosen = ranking.getFirst();
+    List<Candidate> explained = new ArrayList<>();
+    for (Candidate candidate : candidates) {
+      explained.add(
+          switch (candidate) {
+            case Refused refused -> refused;
+            case Feasible feasible ->
+                feasible.because(
+                    feasible == chosen ? why(ranking, devices) : whyNot(feasible, chosen));
+          });
+    }
+    return new Plan(
+        DeploymentText.deviceMap(chosen.deployment(), tree),
+        List.copyOf(chosen.perDevice().values()),
+        "%s: %s".formatted(chosen.placement(), why(ranking, devices)),
+        List.of(),
+        Optional.of(chosen.deployment()),
+        explained,
+        search.workload());
+  }
+
+  static Map<DeviceId, DeviceBudget> byId(List<DeviceBudget> devices) {
+    Map<DeviceId, DeviceBudget> byId = new HashMap<>();
+    devices.forEach(budget -> byId.put(budget.device(), budget));
+    return byId;
+  }
+
+  private boolean isForced() {
+    return tensorParallel.isPresent() || replicas.isPresent();
+  }
+
+  private static String why(List<Feasible> ranking, List<DeviceBudget> devices) {
+    Feasible chosen = ranking.getFirst();
+    List<DeviceBudget> gpus = devices.stream().filter(budget -> budget.device().isGpu()).toList();
+    if (gpus.isEmpty()) {
+      return "no GPU is given";
+    }
+    if (ranking.size() == 1) {
+      return gpus.size() == 1 && chosen.deviceCount() == 1 && !chosen.seesOnCpu()
+          ? "the model fits on the one GPU"
+          : "nothing else fits";
+    }
+    Feasible next = ranking.get(1);
+    double factor = chosen.prediction().tokensPerSecond() / next.prediction().tokensPerSecond();
+    if (next.seesOnCpu() && !chosen.seesOnCpu()) {
+      return "pictures need not wait for the CPU, as they would with " + next.name();
+    }
+    return factor < SAME
+        ? "as fast as %s, with %s"
+            .formatted(
+                next.name(),
+                chosen.deviceCount() < next.deviceCount()
+                    ? "fewer devices"
+                    : "an earlier first token")
+        : "%s times as many tokens a second as the next best, %s"
+            .formatted(factor(factor), next.name());
+  }
+
+  private static String whyNot(Feasible candidate, Feasible chosen) {
+    if (candidate.seesOnCpu() && !chosen.seesOnCpu()) {
+      return "pictures would wait for the CPU";
+    }
+    double factor =
+        chosen.prediction().tokensPerSecond() / candidate.prediction().tokensPerSecond();
+    if (factor >= SAME) {
+      return "%s has %s times as many tokens a second".formatted(chosen.name(), factor(factor));
+    }
+    return candidate.deviceCount() > chosen.deviceCount()
+        ? "no faster than %s, on more devices".formatted(chosen.name())
+        : "no faster than %s, which has the first token earlier".formatted(chosen.name());
+  }
+
+  private static String factor(double factor) {
+    return String.format(Locale.ROOT, "%.2f", factor);
+  }
+
+  /** What was asked for by number is impossible: the first way's reason, and what would help. */
+  private PlanException forcedRefusal(
+      List<Candidate> candidates, List<DeviceBudget> devices, PlanRequest request) {
+    Candidate first = candidates.getFirst();
+    int context = largestContext(devices, request);
+    return new PlanException(
+        "%s is not possible: %s%s"
+            .formatted(
+                first.name(),
+                first.reason(),
+                context > 0 ? "; a context of %d tokens would fit".formatted(context) : ""));
+  }
+
+  private PlanException refusal(List<DeviceBudget> devices, PlanRequest request) {
     DeviceBudget roomiest = devices.stream().max(ROOM).orElseThrow();
+    MemoryModel memory = new MemoryModel(sizes, tree, request);
     PerDevice need =
         memory.predict(Placement.everythingOn(roomiest.device())).firstEntry().getValue();
     long haveBytes = devices.stream().mapToLong(DeviceBudget::bytes).sum();
@@ -159,13 +186,13 @@ public final class DevicePlanner {
         "the model does not fit: it needs %s (%s) and there are %s (%s), %s; %s"
             .formatted(
                 ByteSize.format(need.totalBytes()),
-                parts(need, memory.request()),
+                parts(need, request),
                 ByteSize.format(haveBytes),
                 budgets,
                 missingBytes > 0
                     ? ByteSize.format(missingBytes) + " too little"
                     : "which is enough in sum but not for whole layers on each device",
-                remedy(devices, memory.request())));
+                remedy(devices, request)));
   }
 
   private static String parts(PerDevice need, PlanRequest request) {
@@ -178,22 +205,32 @@ public final class DevicePlanner {
             ByteSize.format(need.activationBytes() + need.visionPeakBytes() + need.runtimeBytes()));
   }
 
-  /** The largest context that fits, by bisection: memory grows with the context. */
   private String remedy(List<DeviceBudget> devices, PlanRequest request) {
+    int fits = largestContext(devices, request);
+    boolean hasCpu = devices.stream().anyMatch(budget -> budget.device().equals(DeviceId.CPU));
+    String remedy =
+        fits > 0
+            ? "a context of %d tokens would fit".formatted(fits)
+            : "no smaller context would make it fit: it takes more memory, a smaller batch or fewer"
+                + " slices at once";
+    return hasCpu
+        ? remedy
+        : remedy + ", or cpu among the devices for the layers that are left over";
+  }
+
+  /** The largest context that fits, by bisection: memory grows with the context. 0 for none. */
+  private int largestContext(List<DeviceBudget> devices, PlanRequest request) {
     int fits = 0;
     int fails = request.contextTokens();
     while (fails - fits > 1) {
       int middle = fits + (fails - fits) / 2;
       PlanRequest smaller = request.withContextTokens(middle);
-      if (candidate(devices, new MemoryModel(sizes, tree, smaller)).isPresent()) {
+      if (new CandidateSearch(sizes, tree, smaller, devices).anyFits(tensorParallel, replicas)) {
         fits = middle;
       } else {
         fails = middle;
       }
     }
-    return fits > 0
-        ? "a context of %d tokens would fit".formatted(fits)
-        : "no smaller context would make it fit: it takes more memory, a smaller batch or fewer"
-            + " slices at once";
+    return fits;
   }
 }

@@ -40,7 +40,7 @@ final class MemoryModel {
   /** Fixed by sizes and request, in elements; the CPU computes in wider ones than a GPU. */
   private final long kvElementsPerLayer;
 
-  private final long decoderElements;
+  private final long tokensAtOnce;
   private final long visionElements;
   private final long resamplerElements;
   private final long logitsBytes;
@@ -54,11 +54,11 @@ final class MemoryModel {
     this.request = request;
     this.loadedBytes = ModuleSizes.of(tree, this::loaded);
     long context = request.contextTokens();
-    long tokensAtOnce = Math.min(request.prefillTokens(), context * request.batch());
+    tokensAtOnce = Math.min(request.prefillTokens(), context * request.batch());
     long patches = patchesPerSlice();
     try {
       kvElementsPerLayer = product(context, request.batch(), 2L * sizes.keyValueWidth());
-      decoderElements = product(tokensAtOnce, decoderWidth());
+      product(tokensAtOnce, decoderWidth(1));
       visionElements = product(request.sliceCount(), patches, visionWidth());
       // Normalised input, keys with positions, keys and values; then the queries that come out.
       resamplerElements =
@@ -74,11 +74,9 @@ final class MemoryModel {
   }
 
   /** Residual, normalised, query, keys and values, attention output, gate and up. */
-  private long decoderWidth() {
-    return 3L * sizes.hiddenSize()
-        + 2L * sizes.queryWidth()
-        + 2L * sizes.keyValueWidth()
-        + 2L * sizes.intermediateSize();
+  private long decoderWidth(int ranks) {
+    long cut = 2L * sizes.queryWidth() + 2L * sizes.keyValueWidth() + 2L * sizes.intermediateSize();
+    return 3L * sizes.hiddenSize() + Math.ceilDiv(cut, ranks);
   }
 
   /** Residual, normalised, attention output, queries, keys, values and the wide part of the MLP. */
@@ -126,9 +124,9 @@ final class MemoryModel {
     return kvElementsPerLayer * elementBytes(device);
   }
 
-  /** What a device needs before any weight: its runtime, and activations of the decoder. */
-  long baseBytes(DeviceId device) {
-    return runtimeBytes(device) + decoderElements * elementBytes(device);
+  /** Activations of a decoder that is cut over {@code ranks} ranks, of one of them. */
+  long decoderActivationBytes(DeviceId device, int ranks) {
+    return tokensAtOnce * decoderWidth(ranks) * elementBytes(device);
   }
 
   long logitsBytes() {
@@ -137,12 +135,18 @@ final class MemoryModel {
 
   /** Vision tower and resampler: weights and activations. */
   long visionBytes(DeviceId device) {
-    return weightBytes(MiniCpmModules.VISION)
-        + weightBytes(MiniCpmModules.RESAMPLER)
-        + (visionElements + resamplerElements) * elementBytes(device);
+    return visionWeightBytes() + visionPeakBytes(device);
   }
 
-  private static long runtimeBytes(DeviceId device) {
+  long visionWeightBytes() {
+    return weightBytes(MiniCpmModules.VISION) + weightBytes(MiniCpmModules.RESAMPLER);
+  }
+
+  long visionPeakBytes(DeviceId device) {
+    return (visionElements + resamplerElements) * elementBytes(device);
+  }
+
+  static long runtimeBytes(DeviceId device) {
     return device.isGpu() ? GPU_RUNTIME_BYTES : 0;
   }
 
@@ -182,7 +186,7 @@ final class MemoryModel {
   }
 
   private long activationBytes(Placement placement, DeviceId device) {
-    long decoder = holds(placement, device, "llm") ? decoderElements * elementBytes(device) : 0;
+    long decoder = holds(placement, device, "llm") ? decoderActivationBytes(device, 1) : 0;
     return decoder + (holds(placement, device, MiniCpmModules.LM_HEAD) ? logitsBytes : 0);
   }
 

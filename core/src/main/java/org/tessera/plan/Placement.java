@@ -8,6 +8,7 @@ import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 import org.tessera.error.PlanException;
 import org.tessera.plan.ModuleTree.ModuleNode;
@@ -67,35 +68,49 @@ public record Placement(Map<String, DeviceId> byPrefix) {
 
   /** The same placement in the fewest keys, in the order of registration. */
   public Placement merged(ModuleTree tree) {
-    Map<String, DeviceId> merged = new LinkedHashMap<>();
-    merge(tree, tree.root(), merged);
-    return new Placement(merged);
+    return new Placement(merged(tree, this::deviceOf));
   }
 
-  private void merge(ModuleTree tree, ModuleNode node, Map<String, DeviceId> merged) {
-    Set<DeviceId> devices = new HashSet<>();
-    collect(tree, node, devices);
-    if (devices.size() == 1) {
-      merged.put(node.name(), devices.iterator().next());
+  /**
+   * What each tensor has, in the fewest keys and in the order of registration.
+   *
+   * @param valueOf a tensor's path; null where it has nothing
+   */
+  static <T> Map<String, T> merged(ModuleTree tree, Function<String, @Nullable T> valueOf) {
+    Map<String, T> merged = new LinkedHashMap<>();
+    merge(tree, tree.root(), valueOf, merged);
+    return merged;
+  }
+
+  private static <T> void merge(
+      ModuleTree tree,
+      ModuleNode node,
+      Function<String, @Nullable T> valueOf,
+      Map<String, T> merged) {
+    Set<T> values = new HashSet<>();
+    collect(tree, node, valueOf, values);
+    if (values.size() == 1) {
+      merged.put(node.name(), values.iterator().next());
       return;
     }
     for (String tensor : tensors(node)) {
-      DeviceId device = deviceOf(tensor);
-      if (device != null) {
-        merged.put(tensor, device);
+      T value = valueOf.apply(tensor);
+      if (value != null) {
+        merged.put(tensor, value);
       }
     }
-    tree.children(node).forEach(child -> merge(tree, child, merged));
+    tree.children(node).forEach(child -> merge(tree, child, valueOf, merged));
   }
 
-  private void collect(ModuleTree tree, ModuleNode node, Set<DeviceId> devices) {
+  private static <T> void collect(
+      ModuleTree tree, ModuleNode node, Function<String, @Nullable T> valueOf, Set<T> values) {
     for (String tensor : tensors(node)) {
-      DeviceId device = deviceOf(tensor);
-      if (device != null) {
-        devices.add(device);
+      T value = valueOf.apply(tensor);
+      if (value != null) {
+        values.add(value);
       }
     }
-    tree.children(node).forEach(child -> collect(tree, child, devices));
+    tree.children(node).forEach(child -> collect(tree, child, valueOf, values));
   }
 
   private static List<String> tensors(ModuleNode node) {

@@ -26,6 +26,11 @@ public record PlanRequest(
     return new PlanRequest(tokens, batch, sliceCount, prefillTokens, dtype);
   }
 
+  /** The same with another number of sequences. */
+  public PlanRequest withBatch(int sequences) {
+    return new PlanRequest(contextTokens, sequences, sliceCount, prefillTokens, dtype);
+  }
+
   private static void check(String what, int value, int min) {
     if (value < min) {
       throw new PlanException("%s: %d, expected at least %d".formatted(what, value, min));

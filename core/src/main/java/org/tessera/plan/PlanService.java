@@ -1,12 +1,15 @@
 package org.tessera.plan;
 
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.SortedMap;
 import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import org.tessera.error.PlanException;
 import org.tessera.plan.ModuleTree.ModuleNode;
 import org.tessera.plan.Plan.PerDevice;
@@ -26,63 +29,87 @@ public final class PlanService {
   /**
    * Plans a model from its sizes alone.
    *
-   * @param detected what backends found; of no account where the options list budgets
+   * @param detected what was found, see {@link DeviceBudget#measured}; of devices for which the
+   *     options list budgets, no more than that is used
+   * @return a plan with a deployment, unless accelerate's own map was asked for
    * @throws PlanException where the plan is not possible or asks for what is not supported
    */
   public static Plan plan(
       ModelSizes sizes, PlanOptions options, List<DeviceBudget> detected, PlanRequest request) {
     PlanService service = new PlanService(sizes);
-    SortedMap<DeviceId, Long> budgets = options.maxMemory().orElseGet(() -> byDevice(detected));
-    if (!options.accelerateCompat() && budgets.containsKey(DeviceId.DISK)) {
-      throw new PlanException("--max-memory lists disk, which is not supported: list cpu or a GPU");
-    }
-    if (budgets.isEmpty()) {
+    Budgets budgets = Budgets.of(options, detected);
+    if (budgets.devices().isEmpty()) {
       throw new PlanException("there is no device to place the model on: list cpu or a GPU");
     }
-    return switch (options.deviceMap()) {
-      case DeviceMapChoice.Explicit(Placement placement) ->
-          service.explicit(placement, budgets, request);
-      case DeviceMapChoice.Named(Strategy strategy) ->
-          strategy == Strategy.AUTO && !options.accelerateCompat()
-              ? new DevicePlanner(sizes).plan(list(budgets), request)
-              : service.named(strategy, options, budgets, request);
-    };
+    Plan plan =
+        switch (options.deviceMap()) {
+          case DeviceMapChoice.Explicit(Placement placement) ->
+              service.explicit(placement, budgets, request);
+          case DeviceMapChoice.Named(Strategy strategy) ->
+              strategy == Strategy.AUTO && !options.accelerateCompat()
+                  ? new DevicePlanner(sizes, options.tensorParallel(), options.replicas())
+                      .plan(budgets.devices(), request)
+                  : service.named(strategy, options, budgets, request);
+        };
+    return plan.withNotes(Stream.concat(budgets.notes().stream(), plan.notes().stream()).toList());
   }
 
-  private static SortedMap<DeviceId, Long> byDevice(List<DeviceBudget> detected) {
-    SortedMap<DeviceId, Long> budgets = new TreeMap<>();
-    detected.forEach(budget -> budgets.put(budget.device(), budget.bytes()));
-    return budgets;
-  }
-
-  private static List<DeviceBudget> list(SortedMap<DeviceId, Long> budgets) {
-    List<DeviceBudget> devices = new ArrayList<>();
-    budgets.forEach((device, bytes) -> devices.add(new DeviceBudget(device, bytes)));
-    return devices;
-  }
-
-  private Plan explicit(
-      Placement placement, SortedMap<DeviceId, Long> budgets, PlanRequest request) {
+  private Plan explicit(Placement placement, Budgets budgets, PlanRequest request) {
     placement.requireCoverageOf(tree);
+    SortedMap<DeviceId, Long> bytes = budgets.bytes();
     for (DeviceId device : placement.devices()) {
-      if (!budgets.containsKey(device)) {
+      if (!bytes.containsKey(device)) {
         throw new PlanException(
             "the device map names %s, which is not there: expected one of %s"
-                .formatted(device, names(budgets)));
+                .formatted(device, Budgets.names(budgets.devices())));
       }
     }
+    MapDeployment map =
+        MapDeployment.of(placement, tree, sizes, "the device map", /* movesResampler= */ false);
     SortedMap<DeviceId, PerDevice> predicted =
-        new MemoryModel(sizes, tree, request).predict(placement);
-    predicted.forEach(
-        (device, use) -> requireWithin(device, use, budgets.getOrDefault(device, 0L)));
+        new MemoryModel(sizes, tree, request).predict(map.placement());
+    predicted.forEach((device, use) -> requireWithin(device, use, bytes.getOrDefault(device, 0L)));
+    List<String> notes = new ArrayList<>(map.notes());
     List<String> unknown = placement.unknownKeys(tree);
-    List<String> notes =
-        unknown.isEmpty()
-            ? List.of()
-            : List.of(
-                "keys of the device map that match nothing in the model: "
-                    + Placement.abridged(unknown));
-    return DevicePlanner.plan(placement.merged(tree), predicted, "as the device map says", notes);
+    if (!unknown.isEmpty()) {
+      notes.add(
+          "keys of the device map that match nothing in the model: " + Placement.abridged(unknown));
+    }
+    return given("device map", "as the device map says", map, predicted, budgets, request, notes);
+  }
+
+  /** The plan of a map that leaves no choice. */
+  private Plan given(
+      String name,
+      String reason,
+      MapDeployment map,
+      SortedMap<DeviceId, PerDevice> predicted,
+      Budgets budgets,
+      PlanRequest request,
+      List<String> notes) {
+    TimeModel times = new TimeModel(new ModelWork(sizes, request), Workload.of(sizes, request));
+    Candidate candidate =
+        new Candidate.Feasible(
+            name,
+            reason,
+            DeploymentText.describe(map.deployment()),
+            map.deployment(),
+            predicted,
+            times.predict(map.deployment(), DevicePlanner.byId(budgets.devices())));
+    return new Plan(
+        labels(map.placement().merged(tree)),
+        List.copyOf(predicted.values()),
+        reason,
+        notes,
+        Optional.of(map.deployment()),
+        List.of(candidate),
+        times.load());
+  }
+
+  private static Map<String, String> labels(Placement placement) {
+    Map<String, String> labels = new LinkedHashMap<>();
+    placement.byPrefix().forEach((path, device) -> labels.put(path, device.label()));
+    return labels;
   }
 
   private static void requireWithin(DeviceId device, PerDevice use, long budget) {
@@ -98,11 +125,8 @@ public final class PlanService {
     }
   }
 
-  private Plan named(
-      Strategy strategy,
-      PlanOptions options,
-      SortedMap<DeviceId, Long> budgets,
-      PlanRequest request) {
+  private Plan named(Strategy strategy, PlanOptions options, Budgets devices, PlanRequest request) {
+    SortedMap<DeviceId, Long> budgets = devices.bytes();
     List<String> noSplit =
         options.noSplitClasses().orElse(defaultNoSplit(options.accelerateCompat()));
     AccelerateDeviceMap accelerate = new AccelerateDeviceMap(tree, request.dtype(), noSplit);
@@ -114,14 +138,24 @@ public final class PlanService {
         "%s as accelerate places weights within %s".formatted(strategy.label(), sizes(caps));
     List<String> notes = new ArrayList<>(unknownClasses(noSplit));
     if (options.accelerateCompat()) {
-      SortedMap<DeviceId, Long> bytes = accelerate.bytes(placement.byPrefix());
-      return DevicePlanner.plan(placement, weightsOnly(bytes), reason, notes);
+      SortedMap<DeviceId, PerDevice> weights = weightsOnly(accelerate.bytes(placement.byPrefix()));
+      return new Plan(
+          labels(placement),
+          List.copyOf(weights.values()),
+          reason,
+          notes,
+          Optional.empty(),
+          List.of(),
+          Workload.of(sizes, request));
     }
     refuseDisk(placement, budgets);
+    MapDeployment map =
+        MapDeployment.of(placement, tree, sizes, strategy.label(), /* movesResampler= */ true);
     SortedMap<DeviceId, PerDevice> predicted =
-        new MemoryModel(sizes, tree, request).predict(placement);
+        new MemoryModel(sizes, tree, request).predict(map.placement());
+    notes.addAll(map.notes());
     predicted.forEach((device, use) -> noteExcess(device, use, budgets, notes));
-    return DevicePlanner.plan(placement, predicted, reason, notes);
+    return given(strategy.label(), reason, map, predicted, devices, request, notes);
   }
 
   private static List<String> defaultNoSplit(boolean accelerateCompat) {
@@ -188,10 +222,6 @@ public final class PlanService {
         ? List.of()
         : List.of(
             "--no-split names no class of the model: " + Placement.abridged(List.copyOf(unknown)));
-  }
-
-  private static String names(SortedMap<DeviceId, Long> budgets) {
-    return budgets.keySet().stream().map(DeviceId::toString).collect(Collectors.joining(", "));
   }
 
   private static String sizes(SortedMap<DeviceId, Long> budgets) {

@@ -181,5 +181,11 @@ class CpuDeviceTest {
   @Test
   void memoryIsRead() {
     assertThat(device.measureReadBandwidth()).isBetween(1e8, 1e13);
+    CpuBackend backend = new CpuBackend(2);
+    assertThat(backend.measure(CpuBackend.info()))
+        .hasValueSatisfying(speed -> {
+          assertThat(speed.bytesPerSecond()).isBetween(1e8, 1e13);
+          assertThat(speed.flops()).isBetween(1e10, 1e12);
+        });
   }
 }

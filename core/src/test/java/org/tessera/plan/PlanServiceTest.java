@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.SortedMap;
 import org.junit.jupiter.api.Test;
 import org.tessera.device.DeviceInfo;
@@ -36,11 +37,35 @@ class PlanServiceTest {
   @Test
   void theJsonFormHasItsKeysInOrder() {
     Plan plan = PlanService.plan(FULL, PlanOptions.AUTO, CPU_ONLY, REQUEST);
+    Prediction prediction = ((Candidate.Feasible) plan.candidates().getFirst()).prediction();
+    long bytes = plan.perDeviceBytes().get("cpu");
 
     assertThat(new JsonMapper().writeValueAsString(plan.toJson()))
         .isEqualTo(
-            "{\"device_map\":{\"\":\"cpu\"},\"per_device_bytes\":{\"cpu\":%d},\"reason\":\"%s\",\"notes\":[]}"
-                .formatted(plan.perDeviceBytes().get("cpu"), plan.reason()));
+            "{\"device_map\":{\"\":\"cpu\"},\"per_device_bytes\":{\"cpu\":%d},".formatted(bytes)
+                + "\"reason\":\"everything on cpu: no GPU is given\",\"notes\":[],"
+                + "\"deployment\":{\"replicas\":[{\"stages\":[{\"ranks\":[\"cpu\"],"
+                + "\"first_layer\":0,\"end_layer\":28}],\"vision\":[\"cpu\"]}]},"
+                + "\"workload\":{\"prompt_tokens\":691,\"slices\":10,\"batch\":1},"
+                + "\"candidates\":[{\"name\":\"cpu alone\",\"chosen\":true,"
+                + "\"reason\":\"no GPU is given\",\"feasible\":true,"
+                + "\"placement\":\"everything on cpu\",\"per_device_bytes\":{\"cpu\":%d},"
+                    .formatted(bytes)
+                + "\"first_token_seconds\":%s,\"token_seconds\":%s,\"tokens_per_second\":%s}]}"
+                    .formatted(
+                        prediction.firstTokenSeconds(),
+                        prediction.tokenSeconds(),
+                        prediction.tokensPerSecond()));
+  }
+
+  @Test
+  void compatPlansNothingToRun() {
+    Plan plan =
+        PlanService.plan(FULL, options("auto", "0=8GiB,cpu=64GiB", true), CPU_ONLY, REQUEST);
+
+    assertThat(plan.deployment()).isEmpty();
+    assertThat(plan.candidates()).isEmpty();
+    assertThat(plan.toJson()).containsOnlyKeys("device_map", "per_device_bytes", "reason", "notes");
   }
 
   @Test
@@ -87,6 +112,9 @@ class PlanServiceTest {
     assertThat(plan.deviceMap()).containsEntry("vpm", "1").containsEntry("llm.lm_head", "1");
     assertThat(plan.breakdown()).allMatch(use -> use.kvBytes() > 0 && use.runtimeBytes() > 0);
     assertThat(plan.notes()).isEmpty();
+    List<Deployment.Stage> stages = plan.deployment().orElseThrow().replicas().getFirst().stages();
+    assertThat(stages).hasSize(2);
+    assertThat(stages.getFirst().ranks()).containsExactly(DeviceId.gpu(0));
   }
 
   @Test
@@ -131,13 +159,48 @@ class PlanServiceTest {
   void aMapIsFollowed() {
     Plan plan =
         PlanService.plan(
-            FULL, map("{\"llm\": 1, \"vpm\": 0, \"resampler\": \"cpu\"}"), TWO_GPUS, REQUEST);
+            FULL, map("{\"llm\": 1, \"vpm\": 0, \"resampler\": 0}"), TWO_GPUS, REQUEST);
 
-    assertThat(plan.deviceMap()).isEqualTo(Map.of("llm", "1", "vpm", "0", "resampler", "cpu"));
-    assertThat(plan.breakdown())
-        .extracting(Plan.PerDevice::device)
-        .containsExactly("0", "1", "cpu");
+    assertThat(plan.deviceMap()).isEqualTo(Map.of("llm", "1", "vpm", "0", "resampler", "0"));
+    assertThat(plan.breakdown()).extracting(Plan.PerDevice::device).containsExactly("0", "1");
     assertThat(plan.reason()).isEqualTo("as the device map says");
+    assertThat(plan.deployment())
+        .contains(
+            new Deployment(
+                List.of(
+                    new Deployment.Replica(
+                        List.of(new Deployment.Stage(List.of(DeviceId.gpu(1)), 0, 28)),
+                        List.of(DeviceId.gpu(0))))));
+    assertThat(plan.candidates()).singleElement().matches(plan::isChosen);
+  }
+
+  @Test
+  void budgetsOfDevicesThatAreThereAreCutToWhatIsFree() {
+    Plan plan = PlanService.plan(FULL, options("auto", "1=80GiB", false), TWO_GPUS, REQUEST);
+
+    assertThat(plan.deviceMap()).isEqualTo(Map.of("", "1"));
+    assertThat(plan.notes())
+        .containsExactly("GPU 1 has 20.0 GiB free, less than the 80.0 GiB of --max-memory");
+    assertThatThrownBy(
+            () -> PlanService.plan(FULL, options("auto", "3=8GiB", false), TWO_GPUS, REQUEST))
+        .isInstanceOf(PlanException.class)
+        .hasMessage(
+            "--max-memory lists GPU 3, which is not there: expected one of GPU 0, GPU 1, cpu");
+  }
+
+  @Test
+  void numbersGoWithOurOwnPlanAlone() {
+    PlanOptions two = PlanOptions.AUTO.withNumbers(OptionalInt.of(2), OptionalInt.empty());
+
+    assertThat(PlanService.plan(FULL, two, TWO_GPUS, REQUEST).deviceMap())
+        .isEqualTo(Map.of("", "0,1"));
+    assertThatThrownBy(() ->
+            options("balanced", null, false).withNumbers(OptionalInt.of(2), OptionalInt.of(1)))
+        .isInstanceOf(PlanException.class)
+        .hasMessageContaining("goes with the device map auto");
+    assertThatThrownBy(() -> PlanOptions.AUTO.withNumbers(OptionalInt.empty(), OptionalInt.of(0)))
+        .isInstanceOf(PlanException.class)
+        .hasMessage("replicas: 0, expected at least 1");
   }
 
   @Test

@@ -2,6 +2,7 @@ package org.tessera.cuda;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 import org.tessera.cuda.CudaDevice.OpsFactory;
 import org.tessera.cuda.CudaLibraries.Loaded;
@@ -11,6 +12,7 @@ import org.tessera.cuda.ffm.LibrarySearch;
 import org.tessera.device.Backend;
 import org.tessera.device.Device;
 import org.tessera.device.DeviceInfo;
+import org.tessera.device.DeviceSpeed;
 import org.tessera.error.DeviceException;
 import org.tessera.tensor.DType;
 
@@ -58,6 +60,19 @@ public final class CudaBackend implements Backend {
       case Missing(String reason, String remedy, _) -> new Availability.Unavailable(reason, remedy);
       case Loaded loaded -> devices(loaded.driver());
     };
+  }
+
+  @Override
+  public Optional<DeviceSpeed> measure(DeviceInfo info) {
+    if (!(libraries() instanceof Loaded loaded)) {
+      return Optional.empty();
+    }
+    try {
+      return Optional.of(CardSpeed.measure(loaded.driver(), ordinal(loaded.driver(), info.id())));
+    } catch (DeviceException _) {
+      // Nothing that a probe listed is missing: the card is busy, or its memory is taken.
+      return Optional.empty();
+    }
   }
 
   @Override

@@ -21,6 +21,9 @@ import org.tessera.cuda.ffm.LibrarySearch;
 import org.tessera.device.Backend.Availability.Available;
 import org.tessera.device.Backend.Availability.Unavailable;
 import org.tessera.device.Device.DeviceMemory;
+import org.tessera.device.DeviceInfo;
+import org.tessera.device.DeviceSpeed;
+import org.tessera.device.Link;
 import org.tessera.error.DeviceException;
 import org.tessera.ops.Ops;
 import org.tessera.tensor.DType;
@@ -79,6 +82,21 @@ class CudaDeviceTest {
     assertThat(backend.components())
         .extracting(CudaBackend.Component::version)
         .containsExactly("CUDA 13.0", "13.0", "13.1.1");
+    assertThat(fake.live()).isZero();
+  }
+
+  @Test
+  void aCardIsMeasured() {
+    Available available = (Available) backend.probe();
+    DeviceInfo card = available.devices().getFirst();
+
+    // The fake says that ten copies of a quarter of what is free took 2.5 ms.
+    double bytesPerSecond = 2.0 * 10 * (1 << 28) / 0.0025;
+    assertThat(backend.measure(card))
+        .contains(new DeviceSpeed(bytesPerSecond, 132 * 1.98e9 * 4096, Link.HOST));
+    assertThat(fake.live()).isZero();
+    fake.fail("cuMemAlloc_v2", 2);
+    assertThat(backend.measure(card)).as("no memory to measure with").isEmpty();
     assertThat(fake.live()).isZero();
   }
 

@@ -26,6 +26,9 @@ public final class Driver {
   private static final int MEMHOSTALLOC_PORTABLE = 1;
   private static final int TEXT_BYTES = 256;
 
+  /** {@code CU_DEVICE_P2P_ATTRIBUTE_NATIVE_ATOMIC_SUPPORTED}. */
+  private static final int P2P_NATIVE_ATOMICS = 3;
+
   private final NativeLibrary library;
   private final DriverApi api;
   private final DriverStatus status;
@@ -131,6 +134,20 @@ public final class Driver {
       status.check(
           api.cuDeviceGetAttribute(value, attribute.code(), device), "cuDeviceGetAttribute");
       return value.get(JAVA_INT, 0);
+    }
+  }
+
+  /**
+   * Whether a device's atomic operations reach the memory of another: so over a link of their own,
+   * not so over PCIe.
+   */
+  public boolean hasPeerAtomics(int device, int peerDevice) {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment value = arena.allocate(JAVA_INT);
+      status.check(
+          api.cuDeviceGetP2PAttribute(value, P2P_NATIVE_ATOMICS, device, peerDevice),
+          "cuDeviceGetP2PAttribute");
+      return value.get(JAVA_INT, 0) != 0;
     }
   }
 

@@ -31,6 +31,8 @@ interface DriverApi {
 
   int cuDeviceGetAttribute(MemorySegment intValue, int attribute, int device);
 
+  int cuDeviceGetP2PAttribute(MemorySegment intValue, int attribute, int device, int peerDevice);
+
   int cuDevicePrimaryCtxRetain(MemorySegment contextHandle, int device);
 
   int cuDevicePrimaryCtxRelease(int device);

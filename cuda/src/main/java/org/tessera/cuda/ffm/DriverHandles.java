@@ -26,6 +26,7 @@ final class DriverHandles implements DriverApi {
   private final MethodHandle cuDeviceGetPCIBusId;
   private final MethodHandle cuDeviceTotalMem;
   private final MethodHandle cuDeviceGetAttribute;
+  private final MethodHandle cuDeviceGetP2PAttribute;
   private final MethodHandle cuDevicePrimaryCtxRetain;
   private final MethodHandle cuDevicePrimaryCtxRelease;
   private final MethodHandle cuCtxSetCurrent;
@@ -62,6 +63,10 @@ final class DriverHandles implements DriverApi {
     cuDeviceGetAttribute =
         library.bind(
             "cuDeviceGetAttribute", FunctionDescriptor.of(JAVA_INT, ADDRESS, JAVA_INT, JAVA_INT));
+    cuDeviceGetP2PAttribute =
+        library.bind(
+            "cuDeviceGetP2PAttribute",
+            FunctionDescriptor.of(JAVA_INT, ADDRESS, JAVA_INT, JAVA_INT, JAVA_INT));
     cuDevicePrimaryCtxRetain =
         library.bind(
             "cuDevicePrimaryCtxRetain", FunctionDescriptor.of(JAVA_INT, ADDRESS, JAVA_INT));
@@ -188,6 +193,16 @@ final class DriverHandles implements DriverApi {
   public int cuDeviceGetAttribute(MemorySegment intValue, int attribute, int device) {
     try {
       return (int) cuDeviceGetAttribute.invokeExact(intValue, attribute, device);
+    } catch (Throwable e) {
+      throw Downcall.impossible(e);
+    }
+  }
+
+  @Override
+  public int cuDeviceGetP2PAttribute(
+      MemorySegment intValue, int attribute, int device, int peerDevice) {
+    try {
+      return (int) cuDeviceGetP2PAttribute.invokeExact(intValue, attribute, device, peerDevice);
     } catch (Throwable e) {
       throw Downcall.impossible(e);
     }

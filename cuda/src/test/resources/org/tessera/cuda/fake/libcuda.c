@@ -79,8 +79,13 @@ R cuDeviceGetPCIBusId(char* s, int n, int d) { CALL(""); snprintf(s, n, "0000:19
 R cuDeviceTotalMem_v2(size_t* b, int d) { CALL(""); *b = 2L << 30; return 0; }
 R cuDeviceGetAttribute(int* v, int attribute, int d) {
   CALL("%d", attribute);
-  *v = attribute == 75 ? 9 : attribute == 76 ? 0 : attribute == 16 ? 132
+  *v = attribute == 75 ? 9 : attribute == 76 ? 0 : attribute == 16 ? 132 : attribute == 13 ? 1980000
      : attribute == 38 ? 62914560 : attribute == 97 ? 232448 : -1;
+  return 0;
+}
+R cuDeviceGetP2PAttribute(int* v, int attribute, int d, int peer) {
+  CALL("%d %d %d", attribute, d, peer);
+  *v = attribute == 3;
   return 0;
 }
 R cuDevicePrimaryCtxRetain(P* c, int d) { CALL(""); *c = 0xc0; live[CONTEXT]++; return 0; }
