@@ -62,7 +62,7 @@ public final class Engine implements AutoCloseable {
           "the prompt has %d tokens; this engine takes 1 to %d".formatted(length, limit - 1));
     }
     Generation generation =
-        new Generation(nextId.getAndIncrement(), request, listener, pool, runner.spec());
+        new Generation(nextId.getAndIncrement(), request, listener, pool, runner);
     synchronized (inbox) {
       if (closed) {
         throw closedException();

@@ -42,6 +42,11 @@ public final class ParallelRunner implements ModelRunner {
   }
 
   @Override
+  public boolean samplesOnDevice() {
+    return ranks.stream().allMatch(ModelRunner::samplesOnDevice);
+  }
+
+  @Override
   public void encodeImages(
       long imagesId, List<ProcessedSlice> slices, int firstRow, int totalRows) {
     onAllRanks(rank -> {

@@ -8,12 +8,14 @@ import java.util.stream.IntStream;
 import org.tessera.device.Device;
 import org.tessera.device.Device.DeviceMemory;
 import org.tessera.device.Workspace;
+import org.tessera.engine.StepInput.SampledRow;
 import org.tessera.engine.StepInput.Splice;
 import org.tessera.image.ProcessedSlice;
 import org.tessera.kv.KvCache;
 import org.tessera.kv.KvCache.RowCopies;
 import org.tessera.model.VisionLanguageModel;
 import org.tessera.ops.PagedBatch;
+import org.tessera.ops.SamplingParameters;
 import org.tessera.ops.Segments;
 import org.tessera.tensor.DType;
 import org.tessera.tensor.Tensor;
@@ -30,12 +32,14 @@ public final class RankRunner implements ModelRunner {
   private final Map<Long, Features> images = new HashMap<>();
   private final Map<DecodeStep.Size, DecodeStep> decodeSteps = new HashMap<>();
   private final DeviceMemory recordedRegion;
+  private final TokenCounts counts;
 
   private record Features(DeviceMemory memory, Tensor rows) {}
 
   /**
    * @param device where the model's activations and cache live
-   * @throws org.tessera.error.DeviceException where memory for the cache does not suffice
+   * @throws org.tessera.error.DeviceException where memory for the cache or for the counts of
+   *     sampling does not suffice
    */
   public RankRunner(VisionLanguageModel model, Device device, EngineOptions options) {
     this.model = model;
@@ -46,11 +50,19 @@ public final class RankRunner implements ModelRunner {
             device, spec.layerCount(), spec.heads(), options.kvBlocks(), options.kvBlockRows());
     workspace = new Workspace(device);
     recordedRegion = device.allocateRegion();
+    counts =
+        new TokenCounts(
+            device, device.samplesOnDevice() ? options.maxRunning() : 0, spec.vocabSize());
   }
 
   @Override
   public VisionLanguageModel.Spec spec() {
     return model.spec();
+  }
+
+  @Override
+  public boolean samplesOnDevice() {
+    return device.samplesOnDevice();
   }
 
   @Override
@@ -71,6 +83,7 @@ public final class RankRunner implements ModelRunner {
 
   @Override
   public StepOutput run(StepInput step) {
+    counts.recount(step.sampledRows());
     if (device.recordsWork() && step.isDecode() && DecodeStep.takes(step)) {
       return decode(step);
     }
@@ -79,18 +92,20 @@ public final class RankRunner implements ModelRunner {
       model.embed(workspace.upload(step.tokenIds()), hidden);
       step.splices().forEach(splice -> splice(splice, hidden));
       model.forward(hidden, batch(step), cache, workspace);
-      int[] wanted = concatenated(step.logitRows(), step.greedyRows());
+      int[] wanted = step.wantedRows();
       if (wanted.length == 0) {
-        return new StepOutput(new float[0][], new int[0]);
+        return new StepOutput(new float[0][], new int[0], new int[0]);
       }
       Tensor ends = workspace.allocate(wanted.length, hidden.columns());
       device.ops().gatherRows(hidden, workspace.upload(wanted), ends);
       Tensor logits = allocateLogits(workspace::allocate, wanted.length);
       model.logits(ends, logits, workspace);
-      int first = step.logitRows().length;
+      int greedy = step.logitRows().length;
+      int sampled = greedy + step.greedyRows().length;
       return new StepOutput(
-          download(logits, IntStream.range(0, first).toArray()),
-          likeliest(logits.rows(first, wanted.length)));
+          download(logits, IntStream.range(0, greedy).toArray()),
+          likeliest(logits.rows(greedy, sampled)),
+          sample(logits.rows(sampled, wanted.length), step.sampledRows()));
     }
   }
 
@@ -108,16 +123,17 @@ public final class RankRunner implements ModelRunner {
             model.embed(recorded.tokenIds(), hidden);
             model.forward(hidden, recorded.batch(), cache, workspace);
             model.logits(hidden, recorded.logits(), workspace);
-            device.ops().argmax(recorded.logits(), recorded.likeliest());
+            recorded.choose(device.ops(), counts.tensor());
           }
         });
     int[] ids = new int[size.rows()];
-    if (step.greedyRows().length > 0) {
-      device.download(recorded.likeliest(), ids);
+    if (step.logitRows().length < step.tokenIds().length) {
+      device.download(recorded.chosen(), ids);
     }
     return new StepOutput(
         download(recorded.logits(), step.logitRows()),
-        Arrays.stream(step.greedyRows()).map(row -> ids[row]).toArray());
+        Arrays.stream(step.greedyRows()).map(row -> ids[row]).toArray(),
+        step.sampledRows().stream().mapToInt(sampled -> ids[sampled.row()]).toArray());
   }
 
   private float[][] download(Tensor logits, int[] rows) {
@@ -136,6 +152,22 @@ public final class RankRunner implements ModelRunner {
     return ids;
   }
 
+  private int[] sample(Tensor logits, List<SampledRow> sampledRows) {
+    int[] ids = new int[sampledRows.size()];
+    if (ids.length > 0) {
+      int[] packed = new int[ids.length * SamplingParameters.INTS];
+      for (int i = 0; i < ids.length; i++) {
+        sampledRows.get(i).parameters().write(packed, i * SamplingParameters.INTS);
+      }
+      Tensor parameters = workspace.allocate(DType.I32, ids.length, SamplingParameters.INTS);
+      device.upload(packed, parameters);
+      Tensor onDevice = workspace.allocate(DType.I32, 1, ids.length);
+      device.ops().sample(logits, parameters, counts.tensor(), onDevice);
+      device.download(onDevice, ids);
+    }
+    return ids;
+  }
+
   /** Where logits are allocated: memory of a step, or of a recorded one. */
   interface Allocator {
     Tensor allocate(DType dtype, int rows, int columns);
@@ -148,10 +180,6 @@ public final class RankRunner implements ModelRunner {
     return memory.allocate(DType.F32, rows, stride).columns(0, vocabSize);
   }
 
-  private static int[] concatenated(int[] first, int[] second) {
-    return IntStream.concat(Arrays.stream(first), Arrays.stream(second)).toArray();
-  }
-
   @Override
   public void copyKv(RowCopies copies) {
     cache.copy(copies);
@@ -162,6 +190,7 @@ public final class RankRunner implements ModelRunner {
     List.copyOf(images.keySet()).forEach(this::releaseImages);
     decodeSteps.values().forEach(device::forget);
     recordedRegion.close();
+    counts.close();
     workspace.close();
     cache.close();
   }

@@ -57,7 +57,8 @@ class ParallelRunnerTest {
           new int[0][],
           List.of(),
           new int[0],
-          new int[0]);
+          new int[0],
+          List.of());
 
   /** Answers with the sum of all rank numbers; rank 1 fails between two collectives if told to. */
   private record SummingRank(Device device, Collective collective, AtomicBoolean fail)
@@ -73,7 +74,7 @@ class ParallelRunnerTest {
           throw new DeviceException("an injected failure");
         }
         collective.allReduceSum(value);
-        return new StepOutput(new float[][] {sum}, new int[0]);
+        return new StepOutput(new float[][] {sum}, new int[0], new int[0]);
       }
     }
 
