@@ -184,13 +184,22 @@ class DeviceSamplingTest {
         Answer finishes = Answer.of(engine, request(long40, 1, 2));
         Answer stops = new Answer(3);
         engine.submit(request(long40, 2, 3), stops);
-        Answer cancelled = new Answer(Integer.MAX_VALUE);
-        engine.submit(request(long40.withMaxNewTokens(900), 3, 4), cancelled).cancel();
+        CompletableFuture<Generation> running = new CompletableFuture<>();
+        Answer cancelled =
+            new Answer(Integer.MAX_VALUE) {
+              @Override
+              public boolean onToken(TokenChoice choice) {
+                running.join().cancel();
+                return true;
+              }
+            };
+        running.complete(engine.submit(request(long40, 3, 4), cancelled));
         Answer breaks = Answer.of(engine, request(long40, RandomModel.BREAKS));
 
         assertThat(finishes.result().tokenIds()).hasSize(40);
         assertThat(stops.result().tokenIds()).hasSize(3);
         assertThat(cancelled.result().finishReason()).isEqualTo(FinishReason.CANCELLED);
+        assertThat(cancelled.result().tokenIds()).hasSize(1);
         assertThatThrownBy(breaks::result)
             .cause()
             .isInstanceOf(GenerationException.class)
@@ -201,7 +210,8 @@ class DeviceSamplingTest {
     }
   }
 
-  private static final class Answer implements GenerationListener {
+  /** Waits for a generation. */
+  static class Answer implements GenerationListener {
     private final CompletableFuture<GenerationResult> result = new CompletableFuture<>();
     private int wanted;
 
