@@ -45,12 +45,12 @@ def run(modules):
             logits = torch.randn(rows, vocabulary, device="cuda") * 3
             logits = {"random": logits, "ties": logits.round(), "equal": logits * 0}[kind]
             seeds = torch.randint(0, 1 << 62, (rows,)).tolist()
-            packed = b"".join(struct.pack("<fiffffQiiii", t, k, d, 1.0, 0.0, 0.0, s, -1, 0, 7, 0) for (t, k, d), s in zip(cases, seeds))
+            packed = b"".join(struct.pack("<fiffffQ8i", t, k, d, 1.0, 0.0, 0.0, s, -1, 0, 7, *[-1] * 5) for (t, k, d), s in zip(cases, seeds))
             parameters = torch.frombuffer(bytearray(packed), dtype=torch.uint8).cuda()
             ids = torch.full((rows,), -9, device="cuda", dtype=torch.int32)
             logprobs = torch.full((rows,), float("nan"), device="cuda")
             shared = (vocabulary + 7) // 8 * 4
-            m.launch("sample", rows * 8, 1024, logits, vocabulary, vocabulary, parameters, None, 0, None, None, ids, logprobs, shared=max(shared, 49152))
+            m.launch("sample", rows * 8, 1024, logits, vocabulary, vocabulary, parameters, None, None, ids, logprobs, shared=max(shared, 49152))
             torch.cuda.synchronize()
             for row, (t, k, d) in enumerate(cases):
                 chosen = ids[row].item()

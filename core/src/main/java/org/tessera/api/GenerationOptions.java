@@ -18,7 +18,13 @@ import org.tessera.error.InvalidRequestException;
  * @param frequencyPenalty what it loses for each time that it was, from -2 to 2
  * @param numBeams above 1 is beam search, which does not sample
  * @param stop the answer ends before the first of these strings
- * @param seed of this request's random numbers; absent for a fresh one
+ * @param seed of this request's random numbers; absent for a fresh one. A seed gives the same
+ *     tokens from the same logits, to the last bit and whatever else runs beside the request. The
+ *     logits themselves depend on what shares a step by the rounding of sums: of float32 on the
+ *     CPU, of BF16 or F16 on a GPU. So a text can part from an earlier one where a draw falls that
+ *     close to the border between two tokens, which on a CPU takes an accident and on a GPU a long
+ *     text. CPU and GPU draw different tokens from one seed, and so does a GPU with and without
+ *     logprobs or a response format
  * @param logprobs how many alternatives to report for each token; 0 is none
  */
 public record GenerationOptions(

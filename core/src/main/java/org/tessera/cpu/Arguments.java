@@ -4,6 +4,7 @@ import org.jspecify.annotations.Nullable;
 import org.tessera.ops.Heads;
 import org.tessera.ops.KvLayer;
 import org.tessera.ops.PagedBatch;
+import org.tessera.ops.SamplingParameters;
 import org.tessera.ops.Segments;
 import org.tessera.tensor.DType;
 import org.tessera.tensor.Matrix;
@@ -182,6 +183,29 @@ final class Arguments {
         ids.rows(),
         ids.columns(),
         logits.rows());
+  }
+
+  /** The parameters of each row, checked. */
+  static SamplingParameters[] sample(Tensor logits, Tensor parameters, Tensor counts, Tensor ids) {
+    argmax(logits, ids);
+    int[] packed = ints("parameters", parameters, logits.rows(), SamplingParameters.INTS);
+    require(
+        counts.dtype() == DType.I32 && counts.columns() == logits.columns(),
+        "counts are %s with %d columns for a vocabulary of %d",
+        counts.dtype(),
+        counts.columns(),
+        logits.columns());
+    require(parameters.isContiguous() && counts.isContiguous(), "parameters or counts with gaps");
+    SamplingParameters[] rows = new SamplingParameters[logits.rows()];
+    for (int i = 0; i < rows.length; i++) {
+      rows[i] = SamplingParameters.read(packed, i * SamplingParameters.INTS);
+      require(
+          rows[i].countRow() >= SamplingParameters.NO_COUNTS && rows[i].countRow() < counts.rows(),
+          "row %d of counts of %d sequences",
+          rows[i].countRow(),
+          counts.rows());
+    }
+    return rows;
   }
 
   static void rowCopies(int[] from, int[] to, KvLayer cache) {

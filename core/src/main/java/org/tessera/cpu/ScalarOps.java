@@ -313,6 +313,11 @@ public final class ScalarOps implements Ops {
   }
 
   @Override
+  public void sample(Tensor logits, Tensor parameters, Tensor counts, Tensor ids) {
+    SampledRow.sample(logits, parameters, counts, ids);
+  }
+
+  @Override
   public void copyKvRows(int[] from, int[] to, KvLayer cache) {
     Arguments.rowCopies(from, to, cache);
     for (int i = 0; i < from.length; i++) {

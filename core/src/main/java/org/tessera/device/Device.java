@@ -90,6 +90,14 @@ public interface Device extends AutoCloseable {
   /** Copies the contiguous I32 tensor {@code source} to the host: chosen tokens. */
   void download(Tensor source, int[] destination);
 
+  /**
+   * Whether tokens are better chosen here, by {@link Ops#sample}, than on the host, which needs the
+   * logits for it.
+   */
+  default boolean samplesOnDevice() {
+    return false;
+  }
+
   /** Whether {@link #replay} is worth arranging work for. */
   default boolean recordsWork() {
     return false;

@@ -65,7 +65,7 @@ public final class Engine implements AutoCloseable {
   public Generation submit(EngineRequest request, GenerationListener listener) {
     requireFits(request);
     Generation generation =
-        new Generation(nextId.getAndIncrement(), request, listener, pool, runner.spec());
+        new Generation(nextId.getAndIncrement(), request, listener, pool, runner);
     synchronized (inbox) {
       if (closed) {
         throw closedException();

@@ -32,10 +32,11 @@ public final class Generation {
       EngineRequest request,
       GenerationListener listener,
       BlockPool pool,
-      VisionLanguageModel.Spec spec) {
+      ModelRunner runner) {
+    VisionLanguageModel.Spec spec = runner.spec();
     this.request = request;
     this.listener = listener;
-    this.decoding = Decoding.of(request, spec.vocabSize());
+    this.decoding = Decoding.of(request, spec.vocabSize(), runner.samplesOnDevice());
     this.features = new ImageFeatures(id, request.images(), spec.queryNum());
     this.promptTokens = request.promptIds().length;
     SequenceTokens tokens =

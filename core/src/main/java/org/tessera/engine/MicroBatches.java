@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.stream.Stream;
+import org.tessera.engine.StepInput.SampledRow;
 import org.tessera.engine.StepInput.Splice;
 
 /**
@@ -74,7 +75,8 @@ final class MicroBatches {
   static StepOutput joined(StepOutput[] parts) {
     return new StepOutput(
         Stream.of(parts).flatMap(part -> Stream.of(part.logits())).toArray(float[][]::new),
-        Stream.of(parts).flatMapToInt(part -> Arrays.stream(part.greedyIds())).toArray());
+        Stream.of(parts).flatMapToInt(part -> Arrays.stream(part.greedyIds())).toArray(),
+        Stream.of(parts).flatMapToInt(part -> Arrays.stream(part.sampledIds())).toArray());
   }
 
   /**
@@ -103,7 +105,12 @@ final class MicroBatches {
         tables.toArray(int[][]::new),
         step.splices().stream().flatMap(splice -> clipped(splice, from, to)).toList(),
         within(step.logitRows(), from, to),
-        within(step.greedyRows(), from, to));
+        within(step.greedyRows(), from, to),
+        step.sampledRows().stream()
+            .filter(sampled -> sampled.row() >= from && sampled.row() < to)
+            .map(sampled ->
+                new SampledRow(sampled.row() - from, sampled.parameters(), sampled.recount()))
+            .toList());
   }
 
   private static Stream<Splice> clipped(Splice splice, int from, int to) {

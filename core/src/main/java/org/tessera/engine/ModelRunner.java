@@ -28,6 +28,14 @@ public interface ModelRunner extends AutoCloseable {
   /** One pass of the decoder. */
   StepOutput run(StepInput step);
 
+  /**
+   * Whether steps may ask for tokens chosen on the device, with counts for as many sequences as the
+   * engine runs at a time.
+   */
+  default boolean samplesOnDevice() {
+    return false;
+  }
+
   /** Copies rows of the key/value cache in all layers. */
   void copyKv(RowCopies copies);
 

@@ -10,12 +10,14 @@ import java.util.stream.IntStream;
 import org.tessera.device.Device;
 import org.tessera.device.Device.DeviceMemory;
 import org.tessera.device.Workspace;
+import org.tessera.engine.StepInput.SampledRow;
 import org.tessera.engine.StepInput.Splice;
 import org.tessera.image.ProcessedSlice;
 import org.tessera.kv.KvCache;
 import org.tessera.kv.KvCache.RowCopies;
 import org.tessera.model.VisionLanguageModel;
 import org.tessera.ops.PagedBatch;
+import org.tessera.ops.SamplingParameters;
 import org.tessera.ops.Segments;
 import org.tessera.parallel.ModelPart;
 import org.tessera.tensor.DType;
@@ -29,7 +31,8 @@ public final class RankRunner implements ModelRunner {
   /** Elements of F32 in 256 bytes; among them finds room what ranks pad a vocabulary with. */
   private static final int LOGITS_ALIGNMENT = 64;
 
-  private static final StepOutput NO_OUTPUT = new StepOutput(new float[0][], new int[0]);
+  private static final StepOutput NO_OUTPUT = 
+      new StepOutput(new float[0][], new int[0], new int[0]);
 
   private final VisionLanguageModel model;
   private final Device device;
@@ -39,6 +42,7 @@ public final class RankRunner implements ModelRunner {
   private final Map<Long, Features> images = new HashMap<>();
   private final Map<DecodeStep.Size, DecodeStep> decodeSteps = new HashMap<>();
   private final DeviceMemory recordedRegion;
+  private final TokenCounts counts;
 
   private record Features(DeviceMemory memory, Tensor rows) {}
 
@@ -56,7 +60,8 @@ public final class RankRunner implements ModelRunner {
 
   /**
    * @param device where the model's activations and cache live
-   * @throws org.tessera.error.DeviceException where memory for the cache does not suffice
+   * @throws org.tessera.error.DeviceException where memory for the cache or for the counts of
+   *     sampling does not suffice
    */
   public RankRunner(VisionLanguageModel model, Device device, EngineOptions options) {
     this(model, device, ModelPart.WHOLE, options);
@@ -78,11 +83,19 @@ public final class RankRunner implements ModelRunner {
             device, spec.layerCount(), spec.heads(), options.kvBlocks(), options.kvBlockRows());
     workspace = new Workspace(device);
     recordedRegion = device.allocateRegion();
+    counts =
+        new TokenCounts(
+            device, hasHead && device.samplesOnDevice() ? options.maxRunning() : 0, spec.vocabSize());
   }
 
   @Override
   public VisionLanguageModel.Spec spec() {
     return model.spec();
+  }
+
+  @Override
+  public boolean samplesOnDevice() {
+    return device.samplesOnDevice();
   }
 
   @Override
@@ -124,6 +137,9 @@ public final class RankRunner implements ModelRunner {
 
   /** One pass of this rank's layers. The output is empty where hidden states go to a sink. */
   StepOutput run(StepInput step, Passage passage) {
+    if (hasHead) {
+      counts.recount(step.sampledRows());
+    }
     if (device.recordsWork() && step.isDecode() && DecodeStep.takes(step)) {
       return decode(step, passage);
     }
@@ -135,7 +151,7 @@ public final class RankRunner implements ModelRunner {
         passage.sink().get().accept(hidden);
         return NO_OUTPUT;
       }
-      int[] wanted = concatenated(step.logitRows(), step.greedyRows());
+      int[] wanted = step.wantedRows();
       if (wanted.length == 0) {
         return NO_OUTPUT;
       }
@@ -143,10 +159,12 @@ public final class RankRunner implements ModelRunner {
       device.ops().gatherRows(hidden, workspace.upload(wanted), ends);
       Tensor logits = allocateLogits(workspace::allocate, wanted.length);
       model.logits(ends, logits, workspace);
-      int first = step.logitRows().length;
+      int greedy = step.logitRows().length;
+      int sampled = greedy + step.greedyRows().length;
       return new StepOutput(
-          download(logits, IntStream.range(0, first).toArray()),
-          likeliest(logits.rows(first, wanted.length)));
+          download(logits, IntStream.range(0, greedy).toArray()),
+          likeliest(logits.rows(greedy, sampled)),
+          sample(logits.rows(sampled, wanted.length), step.sampledRows()));
     }
   }
 
@@ -169,7 +187,7 @@ public final class RankRunner implements ModelRunner {
             model.forward(hidden, recorded.batch(), cache, workspace);
             if (passage.sink().isEmpty()) {
               model.logits(hidden, recorded.logits(), workspace);
-              device.ops().argmax(recorded.logits(), recorded.likeliest());
+              recorded.choose(device.ops(), counts.tensor());
             }
           }
         });
@@ -178,12 +196,13 @@ public final class RankRunner implements ModelRunner {
       return NO_OUTPUT;
     }
     int[] ids = new int[size.rows()];
-    if (step.greedyRows().length > 0) {
-      device.download(recorded.likeliest(), ids);
+    if (step.logitRows().length < step.tokenIds().length) {
+      device.download(recorded.chosen(), ids);
     }
     return new StepOutput(
         download(recorded.logits(), step.logitRows()),
-        Arrays.stream(step.greedyRows()).map(row -> ids[row]).toArray());
+        Arrays.stream(step.greedyRows()).map(row -> ids[row]).toArray(),
+        step.sampledRows().stream().mapToInt(sampled -> ids[sampled.row()]).toArray());
   }
 
   private float[][] download(Tensor logits, int[] rows) {
@@ -197,6 +216,22 @@ public final class RankRunner implements ModelRunner {
     if (ids.length > 0) {
       Tensor onDevice = workspace.allocate(DType.I32, 1, ids.length);
       device.ops().argmax(logits, onDevice);
+      device.download(onDevice, ids);
+    }
+    return ids;
+  }
+
+  private int[] sample(Tensor logits, List<SampledRow> sampledRows) {
+    int[] ids = new int[sampledRows.size()];
+    if (ids.length > 0) {
+      int[] packed = new int[ids.length * SamplingParameters.INTS];
+      for (int i = 0; i < ids.length; i++) {
+        sampledRows.get(i).parameters().write(packed, i * SamplingParameters.INTS);
+      }
+      Tensor parameters = workspace.allocate(DType.I32, ids.length, SamplingParameters.INTS);
+      device.upload(packed, parameters);
+      Tensor onDevice = workspace.allocate(DType.I32, 1, ids.length);
+      device.ops().sample(logits, parameters, counts.tensor(), onDevice);
       device.download(onDevice, ids);
     }
     return ids;
@@ -222,10 +257,6 @@ public final class RankRunner implements ModelRunner {
     return memory.allocate(DType.F32, hasHead ? rows : 1, stride).columns(0, vocabSize);
   }
 
-  private static int[] concatenated(int[] first, int[] second) {
-    return IntStream.concat(Arrays.stream(first), Arrays.stream(second)).toArray();
-  }
-
   @Override
   public void copyKv(RowCopies copies) {
     cache.copy(copies);
@@ -236,6 +267,7 @@ public final class RankRunner implements ModelRunner {
     List.copyOf(images.keySet()).forEach(this::releaseImages);
     decodeSteps.values().forEach(device::forget);
     recordedRegion.close();
+    counts.close();
     workspace.close();
     cache.close();
   }

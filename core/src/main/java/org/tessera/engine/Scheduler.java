@@ -17,6 +17,7 @@ final class Scheduler {
   private final ModelRunner runner;
   private final Deque<Generation> waiting = new ArrayDeque<>();
   private final List<Generation> running = new ArrayList<>();
+  private final CountRows countRows;
   private long queriedTokens;
   private long cachedTokens;
   private long preemptions;
@@ -25,6 +26,7 @@ final class Scheduler {
     this.pool = pool;
     this.options = options;
     this.runner = runner;
+    countRows = new CountRows(options.maxRunning());
   }
 
   void enqueue(Generation generation) {
@@ -34,6 +36,7 @@ final class Scheduler {
   void remove(Generation generation) {
     running.remove(generation);
     waiting.remove(generation);
+    generation.decoding.suspend();
   }
 
   boolean isIdle() {
@@ -62,6 +65,7 @@ final class Scheduler {
         return;
       }
       running.add(waiting.removeFirst());
+      next.decoding.resume(countRows);
       for (Sequence sequence : next.sequences) {
         sequence.computed = sequence.lease.leasePrefix(sequence.tokens);
       }
@@ -146,6 +150,7 @@ final class Scheduler {
   private void preempt(Generation generation) {
     preemptions++;
     running.remove(generation);
+    generation.decoding.suspend();
     generation.sequences.forEach(sequence -> sequence.evict(pool));
     generation.features.release(runner);
     waiting.addFirst(generation);

@@ -6,6 +6,6 @@ sealed interface Scores {
   @SuppressWarnings("ArrayRecordComponent") // lives for one step
   record Logits(float[] values) implements Scores {}
 
-  /** The likeliest token, found on the device; or the {@code Ops.argmax} value for none. */
-  record Likeliest(int tokenId) implements Scores {}
+  /** One token, chosen on the device; or what {@code Ops.argmax} gives where there is none. */
+  record Chosen(int tokenId) implements Scores {}
 }

@@ -133,6 +133,12 @@ final class StagedRunner implements ModelRunner {
     return spec;
   }
 
+  /** {@inheritDoc} It is where all ranks of the last stage, which have the logits, do so. */
+  @Override
+  public boolean samplesOnDevice() {
+    return stages.getLast().stream().allMatch(rank -> rank.runner().samplesOnDevice());
+  }
+
   /** {@inheritDoc} The slices are divided over the devices that have the vision tower. */
   @Override
   public void encodeImages(

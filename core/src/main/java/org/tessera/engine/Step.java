@@ -1,8 +1,13 @@
 package org.tessera.engine;
 
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
+import org.tessera.engine.Decoding.Demand;
+import org.tessera.engine.StepInput.SampledRow;
 import org.tessera.engine.StepInput.Splice;
+import org.tessera.ops.SamplingParameters;
 
 /** One pass of the decoder over new positions of several sequences. */
 final class Step {
@@ -38,21 +43,28 @@ final class Step {
 
   /** Computes all chunks and leaves scores with the sequences whose last chunk this was. */
   void run(ModelRunner runner) {
-    StepOutput output = runner.run(input());
+    Map<Chunk, Demand> demands = new LinkedHashMap<>();
+    for (Chunk chunk : chunks) {
+      if (chunk.isLast()) {
+        demands.put(chunk, chunk.generation().decoding.demand());
+      }
+    }
+    StepOutput output = runner.run(input(demands));
+    chunks.forEach(chunk -> chunk.sequence().computed = chunk.to());
     int nextLogits = 0;
     int nextGreedy = 0;
-    for (Chunk chunk : chunks) {
-      chunk.sequence().computed = chunk.to();
-      if (chunk.isLast()) {
-        chunk.sequence().scores =
-            chunk.generation().decoding.isGreedy()
-                ? new Scores.Likeliest(output.greedyIds()[nextGreedy++])
-                : new Scores.Logits(output.logits()[nextLogits++]);
-      }
+    int nextSampled = 0;
+    for (Map.Entry<Chunk, Demand> entry : demands.entrySet()) {
+      entry.getKey().sequence().scores =
+          switch (entry.getValue()) {
+            case Demand.Logits() -> new Scores.Logits(output.logits()[nextLogits++]);
+            case Demand.Likeliest() -> new Scores.Chosen(output.greedyIds()[nextGreedy++]);
+            case Demand.Sampled sampled -> new Scores.Chosen(output.sampledIds()[nextSampled++]);
+          };
     }
   }
 
-  private StepInput input() {
+  private StepInput input(Map<Chunk, Demand> demands) {
     int rows = chunks.stream().mapToInt(Chunk::rows).sum();
     int[] tokenIds = new int[rows];
     int[] positions = new int[rows];
@@ -63,6 +75,7 @@ final class Step {
     List<Splice> splices = new ArrayList<>();
     List<Integer> logitRows = new ArrayList<>();
     List<Integer> greedyRows = new ArrayList<>();
+    List<SampledRow> sampledRows = new ArrayList<>();
     int row = 0;
     for (int i = 0; i < chunks.size(); i++) {
       Chunk chunk = chunks.get(i);
@@ -76,8 +89,12 @@ final class Step {
       queryStarts[i + 1] = row;
       contextRows[i] = chunk.to();
       blockTables[i] = sequence.lease.blockTable();
-      if (chunk.isLast()) {
-        (chunk.generation().decoding.isGreedy() ? greedyRows : logitRows).add(row - 1);
+      switch (demands.get(chunk)) {
+        case null -> {}
+        case Demand.Logits() -> logitRows.add(row - 1);
+        case Demand.Likeliest() -> greedyRows.add(row - 1);
+        case Demand.Sampled(SamplingParameters parameters, int[] recount) ->
+            sampledRows.add(new SampledRow(row - 1, parameters, recount));
       }
     }
     return new StepInput(
@@ -89,7 +106,8 @@ final class Step {
         blockTables,
         splices,
         toArray(logitRows),
-        toArray(greedyRows));
+        toArray(greedyRows),
+        sampledRows);
   }
 
   private static int[] toArray(List<Integer> rows) {

@@ -156,10 +156,26 @@ public interface Ops {
    */
   void argmax(Tensor logits, Tensor ids);
 
-  /** What {@link #argmax} gives for logits that cannot be compared. */
+  /**
+   * Chooses a token of each row: {@code ids[i]} comes of row {@code i} of the logits and of the
+   * parameters, as {@link SamplingParameters} says to the last bit; {@link #NOT_FINITE} where the
+   * logits hold a NaN or +infinity, {@link #NO_TOKEN} where all scores are -infinity. Rows that are
+   * left alone keep their ids. Where a token is chosen its row's {@code generated} and its count,
+   * if the row has counts, go up by one.
+   *
+   * @param logits F32 [n, vocabulary]
+   * @param parameters I32 [n, {@link SamplingParameters#INTS}], in and out; contiguous, at a
+   *     multiple of 8 bytes
+   * @param counts I32 [sequences, vocabulary], in and out; contiguous. How often each token of the
+   *     vocabulary was generated; no two rows of parameters name the same row of it
+   * @param ids I32 [1, n]
+   */
+  void sample(Tensor logits, Tensor parameters, Tensor counts, Tensor ids);
+
+  /** What {@link #argmax} and {@link #sample} give for logits that cannot be compared. */
   int NOT_FINITE = -1;
 
-  /** What {@link #argmax} gives where no token is possible. */
+  /** What {@link #argmax} and {@link #sample} give where no token is possible. */
   int NO_TOKEN = -2;
 
   /** Copies whole rows inside the cache, {@code from[i]} to {@code to[i]}: a fork's last block. */

@@ -29,7 +29,10 @@ final class MemoryModel {
    */
   private static final double PATCH_MARGIN = 1.125;
 
-  /** Room for a GPU's driver context, library workspaces and captured graphs: an estimate. */
+  /**
+   * Room for a GPU's driver context, library workspaces, captured graphs and the counts that
+   * sampling keeps, an int a token of the vocabulary for each sequence: an estimate.
+   */
   private static final long GPU_RUNTIME_BYTES = 512L << 20;
 
   private final ModelSizes sizes;

@@ -2,7 +2,9 @@ package org.tessera.sampling;
 
 import java.util.List;
 import java.util.Set;
+import org.tessera.api.GenerationOptions;
 import org.tessera.error.GenerationException;
+import org.tessera.ops.Ops;
 
 /** Arithmetic over one row of logits that sampling and beam search share. */
 final class Logits {
@@ -44,6 +46,35 @@ final class Logits {
   /** Transformers' {@code RepetitionPenaltyLogitsProcessor}, for one score; never +infinity. */
   static float penalised(float score, float penalty) {
     return score > 0 ? Math.min(score / penalty, Float.MAX_VALUE) : score * penalty;
+  }
+
+  /** Whether a token's score depends on what was generated. */
+  static boolean penalises(GenerationOptions options) {
+    return options.repetitionPenalty() != 1
+        || options.presencePenalty() != 0
+        || options.frequencyPenalty() != 0;
+  }
+
+  /** What top-p may drop: 1 - top_p in decimal as Python takes it, then float as PyTorch does. */
+  static float dropMass(GenerationOptions options) {
+    return (float) (1 - Double.parseDouble(Float.toString(options.topP())));
+  }
+
+  /**
+   * A token that a device has chosen.
+   *
+   * @throws GenerationException where it found none
+   */
+  static void requireToken(int tokenId, int vocabSize) {
+    if (tokenId == Ops.NOT_FINITE) {
+      throw new GenerationException(
+          "the model's logits hold a value that is not finite, so its weights or activations"
+              + " overflowed: check the checkpoint or compute in a wider type");
+    }
+    if (tokenId == Ops.NO_TOKEN) {
+      throw new GenerationException(
+          "no token can be chosen: all %d logits are -infinity".formatted(vocabSize));
+    }
   }
 
   static void requireVocabulary(float[] logits, int vocabSize) {

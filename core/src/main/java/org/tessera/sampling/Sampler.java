@@ -9,7 +9,6 @@ import java.util.random.RandomGeneratorFactory;
 import org.jspecify.annotations.Nullable;
 import org.tessera.api.GenerationOptions;
 import org.tessera.error.GenerationException;
-import org.tessera.ops.Ops;
 
 /**
  * Chooses the tokens of one request, one row of logits after the other, and remembers them.
@@ -43,7 +42,6 @@ public final class Sampler {
 
   private boolean mustTerminate;
 
-  /** What top-p may drop: 1 - top_p in decimal as Python takes it, then float as PyTorch does. */
   private final float dropMass;
 
   private int[] history = new int[64];
@@ -90,7 +88,7 @@ public final class Sampler {
     RandomGeneratorFactory<RandomGenerator> factory = RandomGeneratorFactory.of(RANDOM_ALGORITHM);
     random =
         options.seed().isPresent() ? factory.create(options.seed().getAsLong()) : factory.create();
-    dropMass = (float) (1 - Double.parseDouble(Float.toString(options.topP())));
+    dropMass = Logits.dropMass(options);
     scores = new float[vocabSize];
     boolean sampling = options.temperature() > 0;
     boolean limited = options.topK() > 0 && options.topK() < vocabSize;
@@ -156,10 +154,7 @@ public final class Sampler {
    */
   public boolean takesLikeliest() {
     return options.temperature() == 0
-        && (generatedTokens == 0
-            || options.repetitionPenalty() == 1
-                && options.presencePenalty() == 0
-                && options.frequencyPenalty() == 0)
+        && (generatedTokens == 0 || !Logits.penalises(options))
         && generatedTokens >= options.minNewTokens()
         && constraint == null;
   }
@@ -172,15 +167,7 @@ public final class Sampler {
    * @throws GenerationException where there is none
    */
   public int takeLikeliest(int tokenId) {
-    if (tokenId == Ops.NOT_FINITE) {
-      throw new GenerationException(
-          "the model's logits hold a value that is not finite, so its weights or activations"
-              + " overflowed: check the checkpoint or compute in a wider type");
-    }
-    if (tokenId == Ops.NO_TOKEN) {
-      throw new GenerationException(
-          "no token can be chosen: all %d logits are -infinity".formatted(scores.length));
-    }
+    Logits.requireToken(tokenId, scores.length);
     accept(tokenId);
     return tokenId;
   }
@@ -253,11 +240,7 @@ public final class Sampler {
     float max = Logits.max(logits);
     System.arraycopy(logits, 0, scores, 0, scores.length);
     boolean early = generatedTokens < options.minNewTokens() && !mustTerminate;
-    boolean penalised =
-        options.repetitionPenalty() != 1
-            || options.presencePenalty() != 0
-            || options.frequencyPenalty() != 0;
-    if (!penalised && !early) {
+    if (!Logits.penalises(options) && !early) {
       return max;
     }
     for (int i = 0; i < generatedTokens; i++) {

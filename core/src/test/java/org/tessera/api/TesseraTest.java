@@ -111,11 +111,21 @@ class TesseraTest {
     ChatRequest seeded =
         ask("Tell me a story").with(GenerationOptions.sampling().withMaxNewTokens(24).withSeed(42));
     ChatResponse alone = tessera.chat(seeded);
-    List<ChatResponse> together =
-        tessera.chat(
-            List.of(ask("What?"), seeded, ask("Where?").with(GenerationOptions.beamSearch())));
-
-    assertThat(together.get(1).tokenIds()).isEqualTo(alone.tokenIds());
+    List<ChatRequest> requests = new ArrayList<>(List.of(seeded));
+    for (int others = 1; others <= 12; others++) {
+      ChatRequest other = ask("What of " + others + "?");
+      requests.add(
+          switch (others % 3) {
+            case 0 -> other.with(GenerationOptions.beamSearch().withMaxNewTokens(8));
+            case 1 -> other.with(GenerationOptions.sampling().withMaxNewTokens(4 * others));
+            default -> other;
+          });
+      if (others % 3 == 0) {
+        assertThat(tessera.chat(requests).getFirst().tokenIds())
+            .as("among %d others", others)
+            .isEqualTo(alone.tokenIds());
+      }
+    }
   }
 
   @Test

@@ -10,7 +10,9 @@ import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.tessera.engine.StepInput.SampledRow;
 import org.tessera.engine.StepInput.Splice;
+import org.tessera.ops.SamplingParameters;
 
 /** Steps cut for stages are the steps, and are cut only where that pays. */
 class MicroBatchesTest {
@@ -61,13 +63,14 @@ class MicroBatchesTest {
     StepOutput joined =
         MicroBatches.joined(
             new StepOutput[] {
-              new StepOutput(new float[][] {{1}}, new int[] {10}),
-              new StepOutput(new float[0][], new int[0]),
-              new StepOutput(new float[][] {{2}, {3}}, new int[] {20, 30}),
+              new StepOutput(new float[][] {{1}}, new int[] {10}, new int[] {7}),
+              new StepOutput(new float[0][], new int[0], new int[0]),
+              new StepOutput(new float[][] {{2}, {3}}, new int[] {20, 30}, new int[] {8, 9}),
             });
 
     assertThat(joined.logits()).isDeepEqualTo(new float[][] {{1}, {2}, {3}});
     assertThat(joined.greedyIds()).containsExactly(10, 20, 30);
+    assertThat(joined.sampledIds()).containsExactly(7, 8, 9);
   }
 
   /** What is known of every row, whatever part it is in. */
@@ -85,6 +88,10 @@ class MicroBatchesTest {
                   Arrays.hashCode(part.blockTables()[i]),
                   IntStream.of(part.logitRows()).anyMatch(wanted -> wanted == at),
                   IntStream.of(part.greedyRows()).anyMatch(wanted -> wanted == at),
+                  part.sampledRows().stream()
+                      .filter(sampled -> sampled.row() == at)
+                      .map(SampledRow::parameters)
+                      .toList(),
                   feature(part, row)));
         }
       }
@@ -119,6 +126,7 @@ class MicroBatchesTest {
     List<Splice> splices = new ArrayList<>();
     List<Integer> logitRows = new ArrayList<>();
     List<Integer> greedyRows = new ArrayList<>();
+    List<SampledRow> sampledRows = new ArrayList<>();
     for (int i = 0; i < sequences; i++) {
       int computed = random.nextInt(20);
       int rows = random.nextBoolean() ? 1 : random.nextInt(1, 40);
@@ -131,9 +139,12 @@ class MicroBatchesTest {
       starts[i + 1] = starts[i] + rows;
       contexts[i] = computed + rows;
       tables[i] = random.ints(5).toArray();
-      switch (random.nextInt(3)) {
+      switch (random.nextInt(4)) {
         case 0 -> logitRows.add(starts[i + 1] - 1);
         case 1 -> greedyRows.add(starts[i + 1] - 1);
+        case 2 ->
+            sampledRows.add(
+                new SampledRow(starts[i + 1] - 1, SamplingParameters.LIKELIEST, new int[] {i}));
         default -> {}
       }
     }
@@ -147,7 +158,8 @@ class MicroBatchesTest {
         tables,
         splices,
         array(logitRows),
-        array(greedyRows));
+        array(greedyRows),
+        sampledRows);
   }
 
   private static int[] array(List<Integer> values) {

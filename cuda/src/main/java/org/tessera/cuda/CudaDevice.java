@@ -187,6 +187,11 @@ public final class CudaDevice implements Device {
   }
 
   @Override
+  public boolean samplesOnDevice() {
+    return true;
+  }
+
+  @Override
   public boolean recordsWork() {
     return true;
   }

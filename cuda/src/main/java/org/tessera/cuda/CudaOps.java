@@ -30,12 +30,6 @@ final class CudaOps implements Ops {
   private static final int VECTOR = 8;
 
   private static final int MAX_BLOCKS = 1 << 16;
-  private static final int VOCABULARY_THREADS = 1024;
-
-  /** Blocks of a cluster that share a row of logits, where the card has clusters. */
-  private static final int VOCABULARY_CLUSTER = 8;
-
-  private static final int CLUSTER_CAPABILITY = 90;
 
   private final CudaDevice device;
   private final CudaStream stream;
@@ -43,8 +37,8 @@ final class CudaOps implements Ops {
   private final CudaKernels kernels;
   private final CudaLinear linear;
   private final CudaAttention attention;
+  private final CudaSampling sampling;
   private final DeviceRegion region;
-  private final int vocabularyBlocks;
   private final Map<Frequencies, Tensor> inverseFrequencies = new HashMap<>();
   private @Nullable Tensor copiedRows;
 
@@ -58,8 +52,7 @@ final class CudaOps implements Ops {
     linear = new CudaLinear(device, kernels);
     attention = new CudaAttention(device, kernels);
     region = new DeviceRegion(device.context());
-    vocabularyBlocks =
-        device.context().properties().capability() >= CLUSTER_CAPABILITY ? VOCABULARY_CLUSTER : 1;
+    sampling = new CudaSampling(device, kernels, region);
   }
 
   @Override
@@ -337,16 +330,12 @@ final class CudaOps implements Ops {
 
   @Override
   public void argmax(Tensor logits, Tensor ids) {
-    shape("logits", logits, DType.F32, logits.rows(), logits.columns());
-    ints("ids", ids, 1, logits.rows());
-    kernels
-        .get("sample.cu", "argmax")
-        .arguments()
-        .pointer(logits)
-        .integer(logits.rowStride())
-        .integer(logits.columns())
-        .pointer(ids)
-        .launch(stream, logits.rows() * vocabularyBlocks, 1, 1, VOCABULARY_THREADS, 0);
+    sampling.argmax(logits, ids);
+  }
+
+  @Override
+  public void sample(Tensor logits, Tensor parameters, Tensor counts, Tensor ids) {
+    sampling.sample(logits, parameters, counts, ids);
   }
 
   @Override

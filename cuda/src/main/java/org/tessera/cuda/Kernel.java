@@ -21,8 +21,10 @@ import org.tessera.tensor.Tensor;
 public final class Kernel {
   private static final int MAX_PARAMETERS = 48;
 
-  /** What a kernel may use of shared memory without asking for more. */
-  private static final int DEFAULT_DYNAMIC_SHARED_BYTES = 48 << 10;
+  /**
+   * What a kernel may use of shared memory, its own variables included, without asking for more.
+   */
+  private static final int DEFAULT_SHARED_BYTES = 48 << 10;
 
   /** The largest cluster that every device with clusters takes. */
   private static final int PORTABLE_CLUSTER_BLOCKS = 8;
@@ -34,13 +36,16 @@ public final class Kernel {
   private final int @Nullable [] parameterBytes;
   private final LaunchBlock block;
   private int count;
-  private int allowedSharedBytes = DEFAULT_DYNAMIC_SHARED_BYTES;
+  private int allowedSharedBytes;
 
   Kernel(CudaContext context, String name, long function, Arena arena) {
     this.context = context;
     this.name = name;
     this.function = function;
     execution = context.driver().execution();
+    allowedSharedBytes =
+        DEFAULT_SHARED_BYTES
+            - execution.functionAttribute(function, FunctionAttribute.SHARED_SIZE_BYTES);
     parameterBytes = execution.parameterBytes(function).orElse(null);
     block = new LaunchBlock(parameterBytes == null ? MAX_PARAMETERS : parameterBytes.length, arena);
   }
@@ -182,7 +187,7 @@ public final class Kernel {
     return count++;
   }
 
-  /** More than 48 KB of shared memory must be asked for, once. */
+  /** More than the default of dynamic shared memory must be asked for, once. */
   private void allowShared(int bytes) {
     if (bytes > allowedSharedBytes) {
       context.makeCurrent();

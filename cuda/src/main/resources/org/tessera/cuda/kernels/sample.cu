@@ -6,10 +6,16 @@
 // and scratch null from sm_90 on; below, none and scratch fp32 [rows, vocabulary].
 // Alignment: that of the types.
 // A row whose logits hold NaN or +infinity gets id -1, one where no token is possible -2.
+//
+// Nothing but operations that IEEE 754 defines decides about a token, each rounded as written here
+// (no contraction, no expf), so that a host computes the very same: org.tessera.cpu.SampledRow.
 #include "threshold.cuh"
 
+/** Terminators that a row can have before min_new_tokens. */
+constexpr int MAX_TERMINATORS = 5;
+
 /**
- * How a row is sampled: 48 bytes, written by the host when a sequence takes the row.
+ * How a row is sampled: 64 bytes, written by the host, which are org.tessera.ops.SamplingParameters.
  *
  * The order: repetition penalty over generated tokens (a score above 0 is divided, others are
  * multiplied), frequency penalty times how often a token came, presence penalty where it did;
@@ -42,10 +48,11 @@ struct SamplingParameters {
   int min_new_tokens;
   /** Tokens generated so far; the kernel counts on. */
   int generated;
-  int reserved;
+  /** Token ids that end an answer, below 0: none. */
+  int terminators[MAX_TERMINATORS];
 };
 
-static_assert(sizeof(SamplingParameters) == 48, "the host writes these bytes");
+static_assert(sizeof(SamplingParameters) == 64, "the host writes these bytes");
 
 /** The first two words of Philox4x32-10. */
 __device__ __forceinline__ u64 philox(u64 seed, u32 counter) {
@@ -67,6 +74,9 @@ __device__ __forceinline__ u64 philox(u64 seed, u32 counter) {
 
 __device__ __forceinline__ bool is_bad(float logit) { return !(logit < INFINITY_F); }
 
+/** Of -0 makes 0, which orders like it. */
+__device__ __forceinline__ float without_negative_zero(float v) { return __fadd_rn(v, 0.0f); }
+
 /** ids[i] = the largest logit's id, of equal ones the lowest. */
 VOCABULARY_KERNEL argmax(const float* logits, int stride, int vocabulary, int* ids) {
   __shared__ RowMaximum maximum;
@@ -80,7 +90,7 @@ VOCABULARY_KERNEL argmax(const float* logits, int stride, int vocabulary, int* i
   for (int i = threadIdx.x; i < slice.count; i += VOCABULARY_THREADS) {
     const int id = slice.first + i;
     bad |= is_bad(row[id]);
-    best = max(best, candidate(row[id], id));
+    best = max(best, candidate(without_negative_zero(row[id]), id));
     largest = fmaxf(largest, row[id]);
   }
   best = maximum.find(best, bad, &largest);
@@ -104,9 +114,9 @@ struct SampleShared {
 __device__ __forceinline__ float penalised(float score, int count, const SamplingParameters& p) {
   if (count > 0) {
     // The division must not make an infinity of a finite score.
-    score = score > 0.0f ? fminf(score / p.repetition_penalty, 3.402823466e38f)
-                         : score * p.repetition_penalty;
-    score -= count * p.frequency_penalty + p.presence_penalty;
+    score = score > 0.0f ? fminf(__fdiv_rn(score, p.repetition_penalty), 3.402823466e38f)
+                         : __fmul_rn(score, p.repetition_penalty);
+    score = __fsub_rn(score, __fmaf_rn((float)count, p.frequency_penalty, p.presence_penalty));
   }
   return score;
 }
@@ -124,7 +134,6 @@ __device__ __forceinline__ float sum_exponentials(SampleShared& shared) {
  * Chooses a token of each row.
  *
  * @param parameters [rows]
- * @param terminators token ids that end an answer
  * @param counts I32 [count rows, vocabulary], how often each token was generated, or null; the
  *     kernel counts on
  * @param ids the tokens
@@ -132,8 +141,7 @@ __device__ __forceinline__ float sum_exponentials(SampleShared& shared) {
  *     came, or null
  */
 VOCABULARY_KERNEL sample(const float* logits, int stride, int vocabulary,
-                         SamplingParameters* parameters, const int* terminators,
-                         int terminator_count, int* counts, float* scratch, int* ids,
+                         SamplingParameters* parameters, int* counts, float* scratch, int* ids,
                          float* logprobs) {
   extern __shared__ float slice_scores[];
   __shared__ SampleShared shared;
@@ -161,14 +169,15 @@ VOCABULARY_KERNEL sample(const float* logits, int stride, int vocabulary,
     const float logit = row[i];
     bad |= is_bad(logit);
     largest = fmaxf(largest, logit);
-    scores[i] = counted == nullptr ? logit : penalised(logit, counted[i], p);
+    scores[i] =
+        without_negative_zero(counted == nullptr ? logit : penalised(logit, counted[i], p));
   }
   __syncthreads();
   if (p.generated < p.min_new_tokens) {
-    for (int i = thread; i < terminator_count; i += VOCABULARY_THREADS) {
-      const int at = terminators[i] - slice.first;
-      if (at >= 0 && at < slice.count) {
-        scores[at] = -INFINITY_F;
+    if (thread < MAX_TERMINATORS) {
+      const int id = parameters[slice.row].terminators[thread];
+      if (id >= slice.first && id < slice.first + slice.count) {
+        scores[id - slice.first] = -INFINITY_F;
       }
     }
     __syncthreads();
@@ -195,7 +204,7 @@ VOCABULARY_KERNEL sample(const float* logits, int stride, int vocabulary,
 
   auto weight_of = [=](float score) {
     // Less the maximum before the division: no temperature, however small, can overflow.
-    return (u64)(expf((score - max_score) / p.temperature) * WEIGHT_ONE);
+    return fixed_point_exp(__fdiv_rn(__fsub_rn(score, max_score), p.temperature));
   };
   Cut top_k;
   Cut top_p;

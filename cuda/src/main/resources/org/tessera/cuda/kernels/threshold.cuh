@@ -12,8 +12,32 @@ constexpr int BIN_BITS = 10;
 constexpr float BINS_PER_UNIT = 32.0f;
 static_assert(BINS == VOCABULARY_THREADS, "a thread a bin");
 
-/** A weight of 1; weights below 2^-44 of the likeliest token's are zero. */
-constexpr float WEIGHT_ONE = 17592186044416.0f;
+/** Bits after the point of a weight; weights below 2^-44 of the likeliest token's are zero. */
+constexpr int WEIGHT_BITS = 44;
+
+/**
+ * floor(2^44 e^x) of x <= 0, e^x to about 2^-22 of itself: x = n ln 2 + r, and the series of e^r up
+ * to r^7 / 7!.
+ */
+__device__ __forceinline__ u64 fixed_point_exp(float x) {
+  if (!(x > -31.0f)) {
+    return 0;  // 44 ln 2 is 30.5
+  }
+  // Floats of this size have no bits after the point.
+  constexpr float ROUNDER = 12582912.0f;
+  const float n = __fsub_rn(__fmaf_rn(x, 1.44269504f, ROUNDER), ROUNDER);
+  // ln 2 in two parts: n times the first one's error would show.
+  const float r = __fmaf_rn(n, 1.90465421e-9f, __fmaf_rn(n, -0.693147182f, x));
+  float e = 1.98412701e-4f;
+  e = __fmaf_rn(e, r, 1.38888892e-3f);
+  e = __fmaf_rn(e, r, 8.33333377e-3f);
+  e = __fmaf_rn(e, r, 4.16666679e-2f);
+  e = __fmaf_rn(e, r, 1.66666672e-1f);
+  e = __fmaf_rn(e, r, 0.5f);
+  e = __fmaf_rn(e, r, 1.0f);
+  e = __fmaf_rn(e, r, 1.0f);
+  return (u64)__fmul_rn(e, __int_as_float((127 + WEIGHT_BITS + (int)n) << 23));
+}
 
 /** Keeps tokens from a bin and a place in it upwards. */
 struct Cut {
