@@ -96,13 +96,15 @@ class CudaDeviceGpuIT {
     for (DType to : List.of(DType.F32, DType.BF16, DType.F16)) {
       try (DeviceMemory memory = device.allocateRegion()) {
         Tensor placed = device.place(List.of(a, b, c), to, memory).parts().getFirst();
-        float[] back = device.download(placed);
+        int stride = Math.toIntExact(placed.rowStride());
+        float[] back = device.download(Tensor.of(to, placed.rows(), stride, placed.memory()));
         float[] expected = new float[back.length];
         int row = 0;
         for (Tensor part : List.of(a, b, c)) {
-          System.arraycopy(
-              values(part.rows() * columns), 0, expected, row * columns, part.rows() * columns);
-          row += part.rows();
+          float[] values = values(part.rows() * columns);
+          for (int i = 0; i < part.rows(); i++, row++) {
+            System.arraycopy(values, i * columns, expected, row * stride, columns);
+          }
         }
         assertThat(Arrays.mismatch(back, expected)).as("%s to %s", from, to).isEqualTo(-1);
       }

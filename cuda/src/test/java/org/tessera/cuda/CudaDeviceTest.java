@@ -11,6 +11,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.reflect.Proxy;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.BeforeEach;
@@ -222,8 +223,10 @@ class CudaDeviceTest {
       Tensor placed = device.place(List.of(a, b), DType.BF16, region).parts().getFirst();
       assertThat(placed.rows()).isEqualTo(3);
       assertThat(placed.memory().address() % 256).isZero();
-      assertThat(device.download(placed)).containsExactly(1, 2, 3, 4, 5, 0x1.04p0f, -1, 0.5f, 7);
-      assertThat(placed.memory().get(JAVA_SHORT_UNALIGNED, 10)).isEqualTo((short) 0x3f82);
+      assertThat(placed.rowStride()).isEqualTo(8);
+      assertThat(device.download(whole(placed)))
+          .startsWith(1, 2, 3, 0, 0, 0, 0, 0, 4, 5, 0x1.04p0f, 0, 0, 0, 0, 0, -1, 0.5f, 7, 0);
+      assertThat(placed.memory().get(JAVA_SHORT_UNALIGNED, 20)).isEqualTo((short) 0x3f82);
       assertThat(device.placeVector(List.of(b, b), region).dtype()).isEqualTo(DType.BF16);
       int[] ints = new int[5_000_000];
       java.util.Arrays.setAll(ints, i -> i);
@@ -249,8 +252,22 @@ class CudaDeviceTest {
         DeviceMemory region = device.allocateRegion()) {
       Tensor from = host(rows, columns, columns, DType.F32, values);
       Tensor placed = device.place(List.of(from), DType.BF16, region).parts().getFirst();
-      assertThat(device.download(placed)).isEqualTo(values);
+      float[] back = device.download(whole(placed));
+      for (int row = 0; row < rows; row++) {
+        int start = row * 7008;
+        assertThat(
+                Arrays.mismatch(
+                    back, start, start + columns, values, row * columns, (row + 1) * columns))
+            .isEqualTo(-1);
+        assertThat(Arrays.copyOfRange(back, start + columns, start + 7008)).containsOnly(0f);
+      }
     }
+  }
+
+  /** A matrix with what lies between its rows. */
+  private static Tensor whole(Tensor placed) {
+    int stride = Math.toIntExact(placed.rowStride());
+    return Tensor.of(placed.dtype(), placed.rows(), stride, placed.memory());
   }
 
   @Test
