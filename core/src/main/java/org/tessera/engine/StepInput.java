@@ -42,5 +42,5 @@ public record StepInput(
    * @param featureRow first row among the features of {@code imagesId}
    * @param row first row of the step
    */
-  record Splice(long imagesId, int featureRow, int row, int count) {}
+  public record Splice(long imagesId, int featureRow, int row, int count) {}
 }

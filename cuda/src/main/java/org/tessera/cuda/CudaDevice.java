@@ -214,8 +214,9 @@ public final class CudaDevice implements Device {
   @Override
   public void replay(Object key, Runnable work) {
     CudaGraph graph = graphs.get(key);
-    if (graph == null && seen.add(key)) {
+    if (graph == null && !seen.contains(key)) {
       work.run();
+      seen.add(key); // where it failed, what a capture needs may not be there
       return;
     }
     if (graph == null) {

@@ -304,6 +304,67 @@ class CudaDeviceTest {
   }
 
   @Test
+  void theFastestAlgorithmIsTakenForRowsThatRecur() {
+    try (CudaDevice device = open();
+        DeviceRegion region = new DeviceRegion(device.context())) {
+      MemorySegment workspace = region.allocate(1 << 20);
+      Matmul matmul = new Matmul(device.context(), device.blas(), workspace, new Matmul.Search(4));
+      Tensor w = region.allocate(DType.BF16, 6, 8);
+      Tensor x = region.allocate(DType.BF16, 32, 8);
+      Tensor out = region.allocate(DType.BF16, 32, 8).columns(0, 6);
+      // Of each algorithm first the run that loads it, which does not count.
+      fake.elapsed(1, 5, 6, 5, 9, 4, 3, 6, 2, 8, 8, 8);
+      matmul.multiply(device.stream(), x, w, null, Matmul.Epilogue.NONE, true, out);
+      // 43 is not supported; 44 had the least time.
+      String last = fake.blasCalls().getLast();
+      assertThat(last).contains("algorithm 44", "beta 1", "d %x ".formatted(address(out)));
+      assertThat(fake.blasCalls().stream().filter(call -> call.contains("algorithm"))).hasSize(13);
+      matmul.multiply(device.stream(), x, w, null, Matmul.Epilogue.NONE, true, out);
+      assertThat(fake.blasCalls().getLast()).isEqualTo(last);
+      assertThat(fake.blasCalls().stream().filter(call -> call.contains("algorithm"))).hasSize(14);
+
+      // Nothing is timed of a prompt's number of rows, nor of what is only recorded.
+      Tensor prompt = x.rows(0, 30);
+      matmul.multiply(
+          device.stream(), prompt, w, null, Matmul.Epilogue.NONE, true, out.rows(0, 30));
+      device.stream()
+          .capture(() ->
+              matmul.multiply(
+                  device.stream(),
+                  x.rows(0, 16),
+                  w,
+                  null,
+                  Matmul.Epilogue.NONE,
+                  true,
+                  out.rows(0, 16)))
+          .close();
+      assertThat(fake.blasCalls().getLast()).contains("algorithm 42");
+      assertThat(fake.blasCalls().stream().filter(call -> call.contains("algorithm"))).hasSize(16);
+    }
+    assertThat(fake.live()).isZero();
+  }
+
+  private static long address(Tensor tensor) {
+    return tensor.memory().address();
+  }
+
+  @Test
+  void workThatFailsIsNotRecordedTheNextTime() {
+    try (CudaDevice device = open()) {
+      Runnable failing =
+          () -> {
+            throw new DeviceException("no memory");
+          };
+      assertThatThrownBy(() -> device.replay("step", failing)).hasMessage("no memory");
+      fake.clear();
+      device.replay("step", () -> {});
+      assertThat(fake.calls()).doesNotContain("cuStreamBeginCapture_v2 1");
+      device.replay("step", () -> {});
+      assertThat(fake.calls()).contains("cuStreamBeginCapture_v2 1");
+    }
+  }
+
+  @Test
   void kernelsAreCompiledOnce() throws Exception {
     try (CudaDevice device = open()) {
       KernelSource source = new KernelSource("norm.cu", "text", Map.of("a.cuh", "header"));
