@@ -104,7 +104,7 @@ run_variants() {
   [ -f "$checkpoint/model.safetensors" ] && weights="--model $checkpoint"
   end=$(($(date +%s) + seconds))
   broken=0
-  for variant in ${VARIANTS:-gemv=auto gemv=clusters gemv=single gemv.blocks=2 gemv.ahead=0 gemv.ahead=8 gemv.rows=16 \
+  for variant in ${VARIANTS:-gemv=auto gemv=clusters gemv=single gemv.blocks=2 gemv.ahead=0 gemv.late=true gemv.late=true,gemv.ahead=8 gemv.rows=16 \
     matmul.candidates=1 matmul.candidates=16 attention.wgmma=true}; do
     seconds=$((end - $(date +%s)))
     if [ "$seconds" -lt 10 ]; then

@@ -7,6 +7,7 @@ import java.io.UncheckedIOException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.SplittableRandom;
+import java.util.concurrent.CompletableFuture;
 import java.util.stream.IntStream;
 import javax.imageio.ImageIO;
 import org.tessera.api.Image;
@@ -85,8 +86,10 @@ final class BenchPicture {
     Image.Rgb rgb =
         ImageDecoder.decode(
             new Image.Encoded("picture.jpg", file), ImageLimits.defaults(), /* applyExif= */ true);
+    CompletableFuture<ImageDigest> computed =
+        CompletableFuture.supplyAsync(() -> ImageDigest.of(rgb, maxSliceNums, ""));
     ProcessedImage processed = processor.process(rgb, maxSliceNums);
-    String digest = ImageDigest.of(rgb, maxSliceNums, "").hex();
+    String digest = computed.join().hex();
     int[] ids = random.ints(promptTokens(), 1, vocabSize).toArray();
     List<ImageInput> images = new ArrayList<>();
     for (int i = 0; i < processed.slices().size(); i++) {

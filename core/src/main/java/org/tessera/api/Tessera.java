@@ -7,6 +7,7 @@ import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.OptionalInt;
 import java.util.Set;
 import org.tessera.config.CheckpointConfig;
 import org.tessera.device.Device;
@@ -16,6 +17,7 @@ import org.tessera.device.Devices;
 import org.tessera.engine.Engine;
 import org.tessera.engine.EngineOptions;
 import org.tessera.engine.EngineStats;
+import org.tessera.engine.MemoryBudget;
 import org.tessera.engine.ModelRunner;
 import org.tessera.engine.ParallelRunner;
 import org.tessera.engine.RankRunner;
@@ -115,6 +117,14 @@ public final class Tessera implements AutoCloseable {
       List<Device> devices = openDevices(options, resources);
       Device first = devices.getFirst();
       DType dtype = options.dtype().orElseGet(() -> first.weightType(weights.prevailingType()));
+      OptionalInt planned =
+          devices.size() == 1 && first.copiesWeights()
+              ? OptionalInt.of(
+                  MemoryBudget.of(first, config.model(), weights, dtype)
+                      .contextTokens(
+                          options.contextTokens(),
+                          Math.min(config.model().maxPositionEmbeddings(), DEFAULT_CONTEXT_TOKENS)))
+              : options.contextTokens();
       RankGroup group = resources.add(RankGroups.connect(devices));
       List<VisionLanguageModel> parts = new ArrayList<>();
       for (int i = 0; i < devices.size(); i++) {
@@ -126,7 +136,7 @@ public final class Tessera implements AutoCloseable {
         parts.add(architecture.load(config, root, rank));
       }
       EngineOptions engineOptions =
-          EngineOptions.forTokens(contextTokens(options, parts.getFirst().spec(), first), first)
+          EngineOptions.forTokens(contextTokens(planned, parts.getFirst().spec(), first), first)
               .withMaxWaiting(options.maxWaiting().orElse(Integer.MAX_VALUE));
       Engine engine =
           resources.add(new Engine(runner(parts, devices, group, engineOptions), engineOptions));
@@ -338,9 +348,9 @@ public final class Tessera implements AutoCloseable {
   }
 
   private static int contextTokens(
-      LoadOptions options, VisionLanguageModel.Spec spec, Device device) {
-    if (options.contextTokens().isPresent()) {
-      return options.contextTokens().getAsInt();
+      OptionalInt planned, VisionLanguageModel.Spec spec, Device device) {
+    if (planned.isPresent()) {
+      return planned.getAsInt();
     }
     long bytesPerToken =
         KvCache.bytesPerToken(spec.layerCount(), spec.heads(), device.activationType());

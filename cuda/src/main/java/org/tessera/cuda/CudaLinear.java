@@ -43,19 +43,22 @@ final class CudaLinear {
 
   private static final int CLUSTER_CAPABILITY = 90;
 
-  private static final Source SINGLE = Source.of(FILE, "GEMV_CLUSTER=1");
-  private static final Source SHARED = Source.of(FILE, "GEMV_CLUSTER=2");
-
-  /** Twice the tiles a group, so that 16 rows of x are read half as often; two blocks still fit. */
-  private static final Source WIDE =
-      Source.of(FILE, "GEMV_CLUSTER=1", "GEMV_GROUP=16", "GEMV_STAGES=5");
-
   private final CudaStream stream;
   private final CudaKernels kernels;
   private final CudaTuning tuning;
   private final Matmul matmul;
   private final int multiprocessors;
   private final boolean hasClusters;
+
+  /** A block takes whole rows. */
+  private final Source single;
+
+  /** Two blocks share every row. */
+  private final Source shared;
+
+  /** Twice the tiles a group, so that 16 rows of x are read half as often; two blocks still fit. */
+  private final Source wide;
+
   private final Map<Source, int[]> sharedBytes = new HashMap<>();
 
   CudaLinear(CudaDevice device, CudaKernels kernels, CudaTuning tuning) {
@@ -71,6 +74,10 @@ final class CudaLinear {
             region.allocate(BLAS_WORKSPACE_BYTES),
             new Matmul.Search(tuning.candidates()));
     multiprocessors = context.properties().multiprocessors();
+    String start = "GEMV_LATE_START=" + (tuning.gemvLate() ? 1 : 0);
+    single = Source.of(FILE, start, "GEMV_CLUSTER=1");
+    shared = Source.of(FILE, start, "GEMV_CLUSTER=2");
+    wide = Source.of(FILE, start, "GEMV_CLUSTER=1", "GEMV_GROUP=16", "GEMV_STAGES=5");
     hasClusters = context.properties().capability() >= CLUSTER_CAPABILITY;
   }
 
@@ -150,20 +157,20 @@ final class CudaLinear {
 
   private Source source(Tensor x, Tensor w) {
     if (x.rows() > NARROW_ROWS) {
-      return WIDE;
+      return wide;
     }
-    boolean shared =
+    boolean isShared =
         switch (tuning.gemv()) {
           case AUTO -> isShared(w.rows(), w.columns(), multiprocessors);
           case SINGLE -> false;
           case CLUSTERS -> true;
         };
-    return shared && hasClusters ? SHARED : SINGLE;
+    return isShared && hasClusters ? shared : single;
   }
 
   private int blocks(Source source) {
     // The blocks of a cluster, two, share their work: an odd multiprocessor stays without.
-    return source.equals(SHARED)
+    return source.equals(shared)
         ? Math.max(2, multiprocessors / 2 * 2)
         : multiprocessors * tuning.gemvBlocks();
   }

@@ -15,6 +15,8 @@ import org.tessera.error.DeviceException;
  * @param gemvBlocks blocks a multiprocessor, 1 or 2, of products that are not shared by clusters
  * @param gemvAhead steps of weights that such products ask into L2 before the kernel before them
  *     has ended; -1 for as many as a small matrix has, and none of a large one
+ * @param gemvLate whether the kernel after such a product may start only when the last of its
+ *     matrix was asked for
  * @param gemvRows rows, 8 or 16, up to which products are made by these kernels
  * @param candidates algorithms of cuBLASLt that are timed when a recurring product is first made; 1
  *     for the one that its heuristic puts first
@@ -22,7 +24,13 @@ import org.tessera.error.DeviceException;
  *     them
  */
 record CudaTuning(
-    Gemv gemv, int gemvBlocks, int gemvAhead, int gemvRows, int candidates, boolean wgmma) {
+    Gemv gemv,
+    int gemvBlocks,
+    int gemvAhead,
+    boolean gemvLate,
+    int gemvRows,
+    int candidates,
+    boolean wgmma) {
   /** What the properties of {@link #of} begin with. */
   static final String PREFIX = "tessera.cuda.";
 
@@ -45,12 +53,13 @@ record CudaTuning(
   }
 
   static CudaTuning defaults() {
-    return new CudaTuning(Gemv.AUTO, 1, -1, 8, 8, false);
+    return new CudaTuning(Gemv.AUTO, 1, -1, false, 8, 8, false);
   }
 
   /**
    * By properties whose names begin with {@link #PREFIX}: {@code gemv}, {@code gemv.blocks}, {@code
-   * gemv.ahead}, {@code gemv.rows}, {@code matmul.candidates} and {@code attention.wgmma}.
+   * gemv.ahead}, {@code gemv.late}, {@code gemv.rows}, {@code matmul.candidates} and {@code
+   * attention.wgmma}.
    *
    * @throws DeviceException where one has a value that it cannot have
    */
@@ -60,6 +69,7 @@ record CudaTuning(
         gemv(properties.getProperty(PREFIX + "gemv"), defaults.gemv),
         integer(properties, "gemv.blocks", defaults.gemvBlocks),
         integer(properties, "gemv.ahead", defaults.gemvAhead),
+        bool(properties, "gemv.late", defaults.gemvLate),
         integer(properties, "gemv.rows", defaults.gemvRows),
         integer(properties, "matmul.candidates", defaults.candidates),
         bool(properties, "attention.wgmma", defaults.wgmma));

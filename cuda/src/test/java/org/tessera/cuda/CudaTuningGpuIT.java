@@ -15,7 +15,7 @@ class CudaTuningGpuIT {
   class Clusters extends OpsConformance {
     @RegisterExtension
     static final GpuDevice GPU =
-        new GpuDevice(DType.BF16, new CudaTuning(Gemv.CLUSTERS, 1, 24, 8, 1, false));
+        new GpuDevice(DType.BF16, new CudaTuning(Gemv.CLUSTERS, 1, 24, true, 8, 1, false));
 
     @Override
     protected Device openDevice() {
@@ -36,7 +36,7 @@ class CudaTuningGpuIT {
   class SingleBlocks extends OpsConformance {
     @RegisterExtension
     static final GpuDevice GPU =
-        new GpuDevice(DType.BF16, new CudaTuning(Gemv.SINGLE, 2, 8, 16, 1, false));
+        new GpuDevice(DType.BF16, new CudaTuning(Gemv.SINGLE, 2, 8, true, 16, 1, false));
 
     @Override
     protected Device openDevice() {
@@ -57,7 +57,7 @@ class CudaTuningGpuIT {
   class Warpgroups extends AttentionConformance {
     @RegisterExtension
     static final GpuDevice GPU =
-        new GpuDevice(DType.BF16, new CudaTuning(Gemv.SINGLE, 2, 8, 16, 1, true));
+        new GpuDevice(DType.BF16, new CudaTuning(Gemv.SINGLE, 2, 8, false, 16, 1, true));
 
     @Override
     protected Device openDevice() {
@@ -77,7 +77,7 @@ class CudaTuningGpuIT {
   class WarpgroupsF16 extends AttentionConformance {
     @RegisterExtension
     static final GpuDevice GPU =
-        new GpuDevice(DType.F16, new CudaTuning(Gemv.CLUSTERS, 1, -1, 8, 1, true));
+        new GpuDevice(DType.F16, new CudaTuning(Gemv.CLUSTERS, 1, -1, false, 8, 1, true));
 
     @Override
     protected Device openDevice() {

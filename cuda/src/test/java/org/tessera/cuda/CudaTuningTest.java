@@ -27,10 +27,11 @@ class CudaTuningTest {
                 "gemv", "clusters",
                 "gemv.blocks", "2",
                 "gemv.ahead", "8",
+                "gemv.late", "true",
                 "gemv.rows", "16",
                 "matmul.candidates", "1",
                 "attention.wgmma", "true"))
-        .isEqualTo(new CudaTuning(Gemv.CLUSTERS, 2, 8, 16, 1, true));
+        .isEqualTo(new CudaTuning(Gemv.CLUSTERS, 2, 8, true, 16, 1, true));
   }
 
   @ParameterizedTest
@@ -38,6 +39,7 @@ class CudaTuningTest {
     "gemv, quick",
     "gemv.blocks, 3",
     "gemv.ahead, -2",
+    "gemv.late, 1",
     "gemv.rows, x",
     "matmul.candidates, 0",
     "attention.wgmma, yes"
