@@ -43,6 +43,9 @@ final class CudaLinear {
 
   private static final int CLUSTER_CAPABILITY = 90;
 
+  /** What a ring of six steps and the sums take. Cards for desks have 99 KiB, for four. */
+  private static final int ROOMY_SHARED_BYTES = 114 << 10;
+
   private final CudaStream stream;
   private final CudaKernels kernels;
   private final CudaTuning tuning;
@@ -75,9 +78,12 @@ final class CudaLinear {
             new Matmul.Search(tuning.candidates()));
     multiprocessors = context.properties().multiprocessors();
     String start = "GEMV_LATE_START=" + (tuning.gemvLate() ? 1 : 0);
-    single = Source.of(FILE, start, "GEMV_CLUSTER=1");
-    shared = Source.of(FILE, start, "GEMV_CLUSTER=2");
-    wide = Source.of(FILE, start, "GEMV_CLUSTER=1", "GEMV_GROUP=16", "GEMV_STAGES=5");
+    boolean isRoomy = context.properties().maxSharedBytesPerBlock() >= ROOMY_SHARED_BYTES;
+    String stages = "GEMV_STAGES=" + (isRoomy ? 6 : 4);
+    single = Source.of(FILE, start, stages, "GEMV_CLUSTER=1");
+    shared = Source.of(FILE, start, stages, "GEMV_CLUSTER=2");
+    String wideStages = "GEMV_STAGES=" + (isRoomy ? 5 : 3);
+    wide = Source.of(FILE, start, wideStages, "GEMV_CLUSTER=1", "GEMV_GROUP=16");
     hasClusters = context.properties().capability() >= CLUSTER_CAPABILITY;
   }
 

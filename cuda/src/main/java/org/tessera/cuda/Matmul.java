@@ -58,10 +58,13 @@ public final class Matmul implements AutoCloseable {
    *     number of rows that recurs; 1 to take the first
    */
   public record Search(int candidates) {
-    /** Sizes of recorded steps, that is, of answers decoded together: powers of two. */
+    /**
+     * Powers of two: sizes of recorded steps, that is, of answers decoded together, and of the
+     * chunks into which long prompts are cut.
+     */
     private static final int LEAST_ROWS = 16;
 
-    private static final int MOST_ROWS = 128;
+    private static final int MOST_ROWS = 8192;
 
     private int candidatesFor(int n) {
       boolean recurs = n >= LEAST_ROWS && n <= MOST_ROWS && Integer.bitCount(n) == 1;
