@@ -176,7 +176,7 @@ final class Resampler {
     }
   }
 
-  /** Its sines take longer than all else that the host does for a picture: they are kept. */
+  /** The table depends on nothing but its length. */
   private float[] positionTable(int positions) {
     int columns = width / 2;
     if (positionTable.length < positions * columns) {
