@@ -33,6 +33,29 @@ final class Arguments {
         columns);
   }
 
+  static void patches(List<Pixels> pictures, int side, Tensor values, Tensor out) {
+    require(values.columns() == 256, "%d values for the bytes of a channel", values.columns());
+    activation("values", values, values.rows(), 256);
+    require(side > 0, "patches of %d pixels", side);
+    int rows = 0;
+    for (Pixels picture : pictures) {
+      long rowBytes = (long) picture.width() * values.rows();
+      require(
+          picture.patchRows() > 0
+              && picture.patchColumns() > 0
+              && (long) picture.patchColumns() * side <= picture.width()
+              && rowBytes * picture.patchRows() * side <= picture.bytes().length,
+          "%d bytes, %d pixels wide, are no %d x %d patches of %d pixels",
+          picture.bytes().length,
+          picture.width(),
+          picture.patchRows(),
+          picture.patchColumns(),
+          side);
+      rows += picture.patchCount();
+    }
+    activation("out", out, rows, values.rows() * side * side);
+  }
+
   static void sameShape(Tensor x, Tensor out) {
     activation("x", x, out.rows(), out.columns());
     activation("out", out, x.rows(), x.columns());
@@ -173,29 +196,6 @@ final class Arguments {
       }
     }
     return tables;
-  }
-
-  static void patches(List<Pixels> pictures, int side, Tensor values, Tensor out) {
-    require(values.columns() == 256, "%d values for the bytes of a channel", values.columns());
-    activation("values", values, values.rows(), 256);
-    require(side > 0, "patches of %d pixels", side);
-    int rows = 0;
-    for (Pixels picture : pictures) {
-      long rowBytes = (long) picture.width() * values.rows();
-      require(
-          picture.patchRows() > 0
-              && picture.patchColumns() > 0
-              && (long) picture.patchColumns() * side <= picture.width()
-              && rowBytes * picture.patchRows() * side <= picture.bytes().length,
-          "%d bytes, %d pixels wide, are no %d x %d patches of %d pixels",
-          picture.bytes().length,
-          picture.width(),
-          picture.patchRows(),
-          picture.patchColumns(),
-          side);
-      rows += picture.patchCount();
-    }
-    activation("out", out, rows, values.rows() * side * side);
   }
 
   static void argmax(Tensor logits, Tensor ids) {

@@ -122,6 +122,22 @@ final class CpuOps implements Ops {
   }
 
   @Override
+  public void patches(List<Pixels> pictures, int side, Tensor values, Tensor out) {
+    Arguments.patches(pictures, side, values, out);
+    float[][] table = new float[values.rows()][];
+    for (int channel = 0; channel < table.length; channel++) {
+      table[channel] =
+          values.rows(channel, channel + 1).memory().asSlice(0, 1024).toArray(JAVA_FLOAT_UNALIGNED);
+    }
+    int first = 0;
+    for (Pixels picture : pictures) {
+      Tensor rows = out.rows(first, first + picture.patchCount());
+      forRows(rows, (from, to) -> PatchRows.write(picture, side, table, rows, from, to));
+      first += picture.patchCount();
+    }
+  }
+
+  @Override
   public void copy(Tensor x, Tensor out) {
     Arguments.sameShape(x, out);
     forRows(
@@ -317,22 +333,6 @@ final class CpuOps implements Ops {
     Arguments.argmax(logits, ids);
     for (int row = 0; row < logits.rows(); row++) {
       Elements.setInt(ids, 0, row, Argmax.of(logits, row));
-    }
-  }
-
-  @Override
-  public void patches(List<Pixels> pictures, int side, Tensor values, Tensor out) {
-    Arguments.patches(pictures, side, values, out);
-    float[][] table = new float[values.rows()][];
-    for (int channel = 0; channel < table.length; channel++) {
-      table[channel] =
-          values.rows(channel, channel + 1).memory().asSlice(0, 1024).toArray(JAVA_FLOAT_UNALIGNED);
-    }
-    int first = 0;
-    for (Pixels picture : pictures) {
-      Tensor rows = out.rows(first, first + picture.patchCount());
-      forRows(rows, (from, to) -> PatchRows.write(picture, side, table, rows, from, to));
-      first += picture.patchCount();
     }
   }
 

@@ -113,6 +113,27 @@ public final class ScalarOps implements Ops {
   }
 
   @Override
+  public void patches(List<Pixels> pictures, int side, Tensor values, Tensor out) {
+    Arguments.patches(pictures, side, values, out);
+    int channels = values.rows();
+    int first = 0;
+    for (Pixels picture : pictures) {
+      for (int i = 0; i < picture.patchCount(); i++) {
+        int top = i / picture.patchColumns() * side;
+        int left = i % picture.patchColumns() * side;
+        for (int column = 0; column < out.columns(); column++) {
+          int channel = column / (side * side);
+          int y = top + column / side % side;
+          int x = left + column % side;
+          int value = picture.bytes()[(y * picture.width() + x) * channels + channel] & 0xff;
+          Elements.set(out, first + i, column, Elements.get(values, channel, value));
+        }
+      }
+      first += picture.patchCount();
+    }
+  }
+
+  @Override
   public void copy(Tensor x, Tensor out) {
     Arguments.sameShape(x, out);
     for (int i = 0; i < x.rows(); i++) {
@@ -311,27 +332,6 @@ public final class ScalarOps implements Ops {
     Arguments.argmax(logits, ids);
     for (int row = 0; row < logits.rows(); row++) {
       Elements.setInt(ids, 0, row, Argmax.of(logits, row));
-    }
-  }
-
-  @Override
-  public void patches(List<Pixels> pictures, int side, Tensor values, Tensor out) {
-    Arguments.patches(pictures, side, values, out);
-    int channels = values.rows();
-    int first = 0;
-    for (Pixels picture : pictures) {
-      for (int i = 0; i < picture.patchCount(); i++) {
-        int top = i / picture.patchColumns() * side;
-        int left = i % picture.patchColumns() * side;
-        for (int column = 0; column < out.columns(); column++) {
-          int channel = column / (side * side);
-          int y = top + column / side % side;
-          int x = left + column % side;
-          int value = picture.bytes()[(y * picture.width() + x) * channels + channel] & 0xff;
-          Elements.set(out, first + i, column, Elements.get(values, channel, value));
-        }
-      }
-      first += picture.patchCount();
     }
   }
 

@@ -44,11 +44,11 @@ final class Resampler {
   private final Tensor lnPostBias;
   private final Matrix proj;
 
-  /** The learned queries, normalised and projected: [queryCount, width]. */
-  private final Tensor queries;
-
   /** The sine-cosine table of as many positions as pictures have needed so far. */
   private float[] positionTable = new float[0];
+
+  /** The learned queries, normalised and projected: [queryCount, width]. */
+  private final Tensor queries;
 
   Resampler(Weights weights, ModelConfig config, Rank rank, Workspace workspace) {
     this.rank = rank;

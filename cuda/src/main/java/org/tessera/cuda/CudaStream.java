@@ -104,7 +104,7 @@ public final class CudaStream implements AutoCloseable {
     return CudaGraph.instantiate(context, execution.endCapture(handle));
   }
 
-  /** Whether what is issued now is captured and not run. */
+  /** Whether what this thread issues is being captured. */
   boolean isCapturing() {
     return capturing;
   }
