@@ -5,21 +5,28 @@
 #
 #   doctor     what was found on the machine
 #   test       the tests *GpuIT
-#   bench      the benchmark of MiniCPM-V 2.6's shape
+#   bench      the benchmark of MiniCPM-V 2.6's shape, whose random weights it writes and loads as a
+#              checkpoint, so that loading is from the page cache
+#   variants   a shorter benchmark for each way of computing that CudaTuning offers
 #   baseline   FILE, a Python program that measures Hugging Face Transformers
 #
 # Without a part all of them run, the baseline only where its file is given. A part that fails or takes
 # too long does not keep the next from running; the table comes last, and the exit status is 1 where a
-# part failed.
+# part failed. All together they end within ten minutes.
 #
 #   PACK            the folder that pack.sh filled      (target/gpu)
 #   OUT             where logs go                       (a new folder under /tmp)
 #   DEVICE          which device is measured            (cuda:0)
-#   BENCH           further arguments of the benchmark  (--shape minicpm-v-2.6)
+#   BENCH           arguments of the benchmark          (those of docs/performance.md)
+#   VARIANTS        lists of properties after tessera.cuda., joined by commas  (all of CudaTuning)
 #   TESTS           a pattern of test class names       (.*GpuIT)
 #   JAVA_OPTIONS    further options of java
-#   DOCTOR_SECONDS, TEST_SECONDS, BENCH_SECONDS, BASELINE_SECONDS   limits (60, 240, 200, 200)
+#   DOCTOR_SECONDS, TEST_SECONDS, BENCH_SECONDS, VARIANTS_SECONDS, BASELINE_SECONDS
+#                   limits of the parts                 (30, 200, 110, 130, 180)
+#   TOTAL_SECONDS   limit of all of them                (570)
 set -u
+
+began=$(date +%s)
 
 root=$(CDPATH= cd -- "$(dirname "$0")/../.." && pwd -P) || exit 1
 pack=${PACK:-$root/target/gpu}
@@ -34,12 +41,12 @@ while [ $# -gt 0 ]; do
       baseline=$2
       shift
       ;;
-    doctor | test | bench | baseline) parts="$parts $1" ;;
-    *) echo "run: there is no part $1, only doctor, test, bench and baseline" >&2; exit 2 ;;
+    doctor | test | bench | variants | baseline) parts="$parts $1" ;;
+    *) echo "run: there is no part $1, only doctor, test, bench, variants and baseline" >&2; exit 2 ;;
   esac
   shift
 done
-[ -n "$parts" ] || parts="doctor test bench${baseline:+ baseline}"
+[ -n "$parts" ] || parts="doctor test bench variants${baseline:+ baseline}"
 case "$parts " in
   *" baseline "*) [ -n "$baseline" ] || { echo "run: the baseline needs --baseline FILE" >&2; exit 2; } ;;
 esac
@@ -80,10 +87,47 @@ run_test() {
     --scan-classpath "$(echo "$work"/test/tessera-cuda-*-tests.jar)"
 }
 
+shape=minicpm-v-2.6
+checkpoint=$work/checkpoint
+
 # BENCH is several words on purpose.
 # shellcheck disable=SC2086
 run_bench() {
-  tessera bench --device "$device" ${BENCH:---shape minicpm-v-2.6}
+  tessera bench --device "$device" ${BENCH:---shape $shape --write $checkpoint --context 700 --batch 1,16,64 \
+    --prefill 691,8192 --slices 10 --picture 1344 --warm-up 1.5 --repetitions 5 --tokens 48}
+}
+
+# VARIANTS is several words on purpose, and so is where the weights come from.
+# shellcheck disable=SC2086
+run_variants() {
+  weights="--shape $shape"
+  [ -f "$checkpoint/model.safetensors" ] && weights="--model $checkpoint"
+  end=$(($(date +%s) + seconds))
+  broken=0
+  for variant in ${VARIANTS:-gemv=auto gemv=clusters gemv=single gemv.blocks=2 gemv.ahead=0 gemv.late=true gemv.late=true,gemv.ahead=8 gemv.rows=16 \
+    matmul.candidates=1 matmul.candidates=16 attention.wgmma=true}; do
+    seconds=$((end - $(date +%s)))
+    if [ "$seconds" -lt 10 ]; then
+      echo "$variant: no time left"
+      broken=1
+      continue
+    fi
+    [ "$seconds" -lt 40 ] || seconds=40
+    options=${JAVA_OPTIONS:-}
+    for property in $(echo "$variant" | tr ',' ' '); do
+      options="$options -Dtessera.cuda.$property"
+    done
+    echo "-- $variant"
+    if (JAVA_OPTIONS=$options tessera bench --device "$device" $weights --context 700 --batch 1,8,16 --prefill 8192 \
+      --slices 10 --warm-up 0.5 --repetitions 3 --tokens 32) > "$work/variant" 2>&1; then
+      grep -E '^(decode|prefill|vision)' "$work/variant" | cut -c 1-45
+    else
+      echo "failed:"
+      tail -n 5 "$work/variant" | cut -c 1-300
+      broken=1
+    fi
+  done
+  return "$broken"
 }
 
 run_baseline() {
@@ -110,7 +154,8 @@ excerpt() {
         cat "$work/excerpt"
       fi
       ;;
-    *) tail -n 40 "$2" ;;
+    doctor) tail -n 40 "$2" ;;
+    *) echo "see the table" ;; # the log of a benchmark stands there
   esac
 }
 
@@ -118,6 +163,14 @@ excerpt() {
 run() {
   log=$logs/$1.log
   seconds=$2
+  left=$((began + ${TOTAL_SECONDS:-570} - $(date +%s)))
+  [ "$seconds" -le "$left" ] || seconds=$left
+  if [ "$seconds" -lt 5 ]; then
+    printf '%-10s %-14s\n' "$1" "no time left" >> "$work/table"
+    : > "$log"
+    failed=1
+    return
+  fi
   printf '\n== %s\n' "$1"
   started=$(date +%s)
   "run_$1" > "$log" 2>&1
@@ -146,10 +199,11 @@ run() {
 failed=0
 for part in $parts; do
   case $part in
-    doctor) run doctor "${DOCTOR_SECONDS:-60}" ;;
-    test) run test "${TEST_SECONDS:-240}" ;;
-    bench) run bench "${BENCH_SECONDS:-200}" ;;
-    baseline) run baseline "${BASELINE_SECONDS:-200}" ;;
+    doctor) run doctor "${DOCTOR_SECONDS:-30}" ;;
+    test) run test "${TEST_SECONDS:-200}" ;;
+    bench) run bench "${BENCH_SECONDS:-110}" ;;
+    variants) run variants "${VARIANTS_SECONDS:-130}" ;;
+    baseline) run baseline "${BASELINE_SECONDS:-180}" ;;
   esac
 done
 
@@ -161,9 +215,9 @@ else
 fi
 date -u +%Y-%m-%d
 cat "$work/table"
-for part in bench baseline; do
+for part in variants bench baseline; do
   case " $parts " in
-    *" $part "*) tail -n 20 "$logs/$part.log" | sed "s/^/$part: /" ;;
+    *" $part "*) tail -n 80 "$logs/$part.log" | sed "s/^/$part: /" ;;
   esac
 done
 echo "logs: $logs"

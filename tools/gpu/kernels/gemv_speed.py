@@ -24,6 +24,9 @@ VARIANTS = (
     ("-DGEMV_CLUSTER=4",),
     ("-DGEMV_GROUP=4",),
     ("-DGEMV_CLUSTER=1", "-DGEMV_GROUP=4"),
+    ("-DGEMV_LATE_START=1",),
+    ("-DGEMV_CLUSTER=1", "-DGEMV_LATE_START=1"),
+    ("-DGEMV_CLUSTER=1", "-DGEMV_GROUP=16", "-DGEMV_STAGES=5"),
 )
 JOBS = [("gemv.cu", variant) for variant in VARIANTS]
 
@@ -124,6 +127,9 @@ def measure(cubins):
         row("base, 2 blocks an SM", BASE, n, overlap=True, grid_factor=2)
     for variant in VARIANTS[1:]:
         label = " ".join(option.removeprefix("-DGEMV_") for option in variant)
-        row(label, variant, 1, overlap=True)
-        row(label, variant, 8, overlap=True)
+        for n in (1, 8, 16):
+            row(label, variant, n, overlap=True)
+        if "-DGEMV_CLUSTER=1" in variant:
+            row(label + ", 8 steps ahead", variant, 1, overlap=True, l2_ahead=8)
+            row(label + ", 2 blocks an SM", variant, 1, overlap=True, grid_factor=2)
     return lines

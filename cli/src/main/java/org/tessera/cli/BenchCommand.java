@@ -6,6 +6,7 @@ import java.time.ZoneOffset;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
+import java.util.OptionalLong;
 import java.util.concurrent.Callable;
 import org.tessera.cli.Benchmark.Work;
 import org.tessera.config.CheckpointConfig;
@@ -104,6 +105,21 @@ final class BenchCommand implements Callable<Integer> {
   private int slices = 1;
 
   @Option(
+      names = "--picture",
+      paramLabel = "PIXELS",
+      description =
+          "Side of a square JPEG picture: the time from its file to the first token of an answer.")
+  private Optional<Integer> pictureSide = Optional.empty();
+
+  @Option(
+      names = "--write",
+      paramLabel = "DIR",
+      description =
+          "Write the random weights of --shape there first, a directory that is made, and load the"
+              + " model from it.")
+  private Optional<Path> write = Optional.empty();
+
+  @Option(
       names = "--warm-up",
       paramLabel = "SECONDS",
       defaultValue = "8",
@@ -133,6 +149,10 @@ final class BenchCommand implements Callable<Integer> {
     if (model.isPresent() && shape.isPresent()) {
       throw new ParameterException(spec.commandLine(), "give --model or --shape, not both");
     }
+    if (write.isPresent() && shape.isEmpty()) {
+      throw new ParameterException(spec.commandLine(), "--write needs the --shape to be written");
+    }
+    requireRange("--picture", pictureSide.stream().toList(), 1 << 14);
     requireRange("--tokens", List.of(tokens), 4096);
     requireRange("--context", List.of(context), 1 << 20);
     requireRange("--batch", batches, 1024);
@@ -142,18 +162,26 @@ final class BenchCommand implements Callable<Integer> {
     if (shape.isPresent()) {
       CheckpointConfig config = shape.get().config();
       DType type = dtype.dtype().orElse(config.model().torchDtype().orElse(DType.BF16));
+      if (write.isPresent()) {
+        shape.get().write(write.get(), type, SEED);
+        runCheckpoint(write.get(), shape.get().hasVision());
+        return 0;
+      }
       try (WeightSource weights = new RandomWeights(ModelShape.tensors(config), type, SEED)) {
         run(shape.get().toString(), config, weights, type, shape.get().hasVision());
       }
     } else {
-      Path checkpoint = model.orElseGet(installation::requireDemoModel);
-      CheckpointConfig config = CheckpointConfig.read(checkpoint, Architectures.builtIn().names());
-      DType type = dtype.dtype().orElse(config.model().torchDtype().orElse(DType.BF16));
-      try (WeightSource weights = SafetensorsCheckpoint.open(checkpoint)) {
-        run(String.valueOf(checkpoint.getFileName()), config, weights, type, true);
-      }
+      runCheckpoint(model.orElseGet(installation::requireDemoModel), true);
     }
     return 0;
+  }
+
+  private void runCheckpoint(Path checkpoint, boolean vision) {
+    CheckpointConfig config = CheckpointConfig.read(checkpoint, Architectures.builtIn().names());
+    DType type = dtype.dtype().orElse(config.model().torchDtype().orElse(DType.BF16));
+    try (WeightSource weights = SafetensorsCheckpoint.open(checkpoint)) {
+      run(String.valueOf(checkpoint.getFileName()), config, weights, type, vision);
+    }
   }
 
   private void requireRange(String option, List<Integer> values, int most) {
@@ -168,18 +196,37 @@ final class BenchCommand implements Callable<Integer> {
   private void run(
       String name, CheckpointConfig config, WeightSource weights, DType type, boolean vision) {
     Work work =
-        new Work(prefillTokens, context, batches, tokens, slices, warmUpSeconds, repetitions);
+        new Work(
+            prefillTokens,
+            context,
+            batches,
+            tokens,
+            slices,
+            pictureSide.orElse(0),
+            warmUpSeconds,
+            repetitions);
     try (Device opened = Devices.probe().open(device);
         LoadingBar bar = new LoadingBar(output)) {
+      OptionalLong memoryBefore = ResidentMemory.bytes();
       long loadStart = System.nanoTime();
       try (Benchmark benchmark = new Benchmark(config, weights, type, opened, bar, work)) {
-        double loadSeconds = (System.nanoTime() - loadStart) / 1e9;
+        BenchReport.Loading loading =
+            new BenchReport.Loading(
+                (System.nanoTime() - loadStart) / 1e9, weights.totalBytes(), growth(memoryBefore));
         bar.close();
         BenchReport report =
-            BenchReport.measure(name, machine(opened, type), benchmark, work, type, vision);
-        output.out().println(json ? report.toJson(loadSeconds) : report.toTable(loadSeconds));
+            BenchReport.measure(
+                name, machine(opened, type), loading, benchmark, work, type, vision);
+        output.out().println(json ? report.toJson() : report.toTable());
       }
     }
+  }
+
+  private static OptionalLong growth(OptionalLong before) {
+    OptionalLong now = ResidentMemory.bytes();
+    return before.isPresent() && now.isPresent()
+        ? OptionalLong.of(now.getAsLong() - before.getAsLong())
+        : OptionalLong.empty();
   }
 
   private static String machine(Device device, DType type) {

@@ -1,5 +1,8 @@
 package org.tessera.cli;
 
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
@@ -12,12 +15,14 @@ import org.tessera.api.GenerationOptions;
 import org.tessera.api.Image;
 import org.tessera.config.CheckpointConfig;
 import org.tessera.config.ModelConfig;
+import org.tessera.config.VisionConfig;
 import org.tessera.device.Device;
 import org.tessera.device.Device.DeviceMemory;
 import org.tessera.device.Workspace;
 import org.tessera.engine.Engine;
 import org.tessera.engine.EngineOptions;
 import org.tessera.engine.EngineRequest;
+import org.tessera.engine.EngineRequest.ImageInput;
 import org.tessera.engine.GenerationListener;
 import org.tessera.engine.GenerationResult;
 import org.tessera.engine.RankRunner;
@@ -26,9 +31,11 @@ import org.tessera.image.ProcessedSlice;
 import org.tessera.model.Architecture;
 import org.tessera.model.Architectures;
 import org.tessera.model.VisionLanguageModel;
+import org.tessera.ops.Activation;
 import org.tessera.parallel.Rank;
 import org.tessera.sampling.TokenChoice;
 import org.tessera.tensor.DType;
+import org.tessera.tensor.Matrix;
 import org.tessera.tensor.Tensor;
 import org.tessera.weights.LoadProgress;
 import org.tessera.weights.WeightSource;
@@ -39,6 +46,14 @@ import org.tessera.weights.Weights;
  * the figure. Every measurement first runs until it has warmed up.
  */
 final class Benchmark implements AutoCloseable {
+  /** Rows and columns of the matrix whose product is timed, and how often it is made at a time. */
+  private static final int PRODUCT_SIDE = 8192;
+
+  private static final int PRODUCTS = 3;
+
+  /** Of a slice, in pixels. */
+  private static final int SLICE_SIDE = 448;
+
   /**
    * What is measured.
    *
@@ -47,6 +62,7 @@ final class Benchmark implements AutoCloseable {
    * @param batches how many answers are decoded at a time, each a measurement
    * @param tokens decoded for each answer
    * @param slices encoded in one go
+   * @param pictureSide of a square picture whose first token is timed, in pixels; 0 for none
    * @param warmUpSeconds before each measurement
    */
   record Work(
@@ -55,12 +71,14 @@ final class Benchmark implements AutoCloseable {
       List<Integer> batches,
       int tokens,
       int slices,
+      int pictureSide,
       double warmUpSeconds,
       int repetitions) {
-    private int positions() {
+    private int positions(int picturePositions) {
       int decode = batches.stream().mapToInt(batch -> batch).max().orElse(1);
       int prefill = prefillTokens.stream().mapToInt(tokens -> tokens).max().orElse(1);
-      return Math.max(prefill + 16, decode * (contextTokens + tokens + 33));
+      return Math.max(
+          Math.max(prefill, picturePositions) + 16, decode * (contextTokens + tokens + 33));
     }
   }
 
@@ -71,6 +89,7 @@ final class Benchmark implements AutoCloseable {
   private final Engine engine;
   private final SplittableRandom random = new SplittableRandom(1);
   private final Work work;
+  private final BenchPicture picture;
 
   /** Several figures of one thing. */
   record Figures(List<Double> values) {
@@ -114,13 +133,47 @@ final class Benchmark implements AutoCloseable {
     model =
         architecture.load(
             checkpoint, Weights.root(weights, device, region, dtype, progress), Rank.whole(device));
-    EngineOptions options = EngineOptions.forTokens(work.positions(), device);
+    picture = new BenchPicture(checkpoint, Math.max(1, work.pictureSide()));
+    int picturePositions = work.pictureSide() == 0 ? 0 : picture.promptTokens();
+    EngineOptions options = EngineOptions.forTokens(work.positions(picturePositions), device);
     engine = new Engine(new RankRunner(model, device, options), options);
   }
 
   /** Bytes a second at which all cores read memory. */
   Figures readBandwidth() {
     return repeat(device::measureReadBandwidth);
+  }
+
+  /**
+   * Operations a second of one large product with bf16 weights, which no part of a model passes:
+   * the bound of what memory does not bound.
+   */
+  Figures productRate() {
+    int rows = Math.min(device.prefillRows(), PRODUCT_SIDE);
+    int columns = PRODUCT_SIDE;
+    try (DeviceMemory memory = device.allocateRegion();
+        Arena host = Arena.ofShared()) {
+      MemorySegment bytes = host.allocate((long) columns * columns * DType.BF16.bytes(), 64);
+      fillAtRandom(bytes);
+      Matrix w =
+          device.place(
+              List.of(Tensor.of(DType.BF16, columns, columns, bytes)),
+              device.weightType(DType.BF16),
+              memory);
+      Tensor x = memory.allocate(device.activationType(), rows, columns);
+      Tensor out = memory.allocate(device.activationType(), rows, columns);
+      for (int row = 0; row < rows; row++) {
+        device.upload(numbers(columns), x.rows(row, row + 1));
+      }
+      return measure(() -> {
+        long start = System.nanoTime();
+        for (int i = 0; i < PRODUCTS; i++) {
+          device.ops().linear(x, w, null, Activation.NONE, out);
+        }
+        device.download(out.rows(0, 1)); // waits for what is still running
+        return 2.0 * PRODUCTS * rows * columns * columns / ((System.nanoTime() - start) / 1e9);
+      });
+    }
   }
 
   /**
@@ -150,9 +203,40 @@ final class Benchmark implements AutoCloseable {
     return measure(() -> start(promptTokens, 1).result.join().prefillNanos() / 1e9);
   }
 
+  /**
+   * Seconds from a picture's file to the first token of an answer about it.
+   *
+   * @param preparation filled with the part that the processor takes before the engine's turn
+   */
+  Figures firstToken(List<Double> preparation) {
+    Figures seconds =
+        measure(() -> {
+          byte[] file = picture.file();
+          long start = System.nanoTime();
+          BenchPicture.Prompt prompt = picture.prepare(file);
+          long prepared = System.nanoTime();
+          Completion completion = submit(prompt.ids(), prompt.images(), 1);
+          completion.result.join();
+          preparation.add((prepared - start) / 1e9);
+          return (completion.nanos.getFirst() - start) / 1e9;
+        });
+    preparation.subList(0, preparation.size() - work.repetitions()).clear();
+    return seconds;
+  }
+
+  /** Slices of the picture of {@link #firstToken}. */
+  int pictureSlices() {
+    return picture.slices();
+  }
+
+  /** Positions of its prompt. */
+  int pictureTokens() {
+    return picture.promptTokens();
+  }
+
   /** Seconds of vision tower and resampler for slices of 448 x 448 pixels, patches included. */
   Figures vision() {
-    int side = 448 / config.patchSize();
+    int side = SLICE_SIDE / config.patchSize();
     int pixels = side * config.patchSize();
     byte[] rgb = new byte[3 * pixels * pixels];
     random.nextBytes(rgb);
@@ -191,6 +275,28 @@ final class Benchmark implements AutoCloseable {
     return 2.0 * layerElements() * positions + attention + head;
   }
 
+  /**
+   * Operations of vision tower and resampler: two for each weight and row, and attention of every
+   * patch to every patch of its slice, of every query to every patch.
+   */
+  double visionOperations(int slices) {
+    VisionConfig vision = config.visionConfig();
+    double side = SLICE_SIDE / config.patchSize();
+    double patches = side * side;
+    double width = vision.hiddenSize();
+    double embedding = width * 3 * vision.patchSize() * vision.patchSize();
+    double layer = 4 * width * width + 2 * width * vision.intermediateSize();
+    double tower =
+        2 * patches * (embedding + config.visionLayers() * layer)
+            + 4 * patches * patches * width * config.visionLayers();
+    double hidden = config.hiddenSize();
+    double resampler =
+        2 * patches * (width * hidden + 2 * hidden * hidden)
+            + 2 * config.queryNum() * 2 * hidden * hidden
+            + 4 * config.queryNum() * patches * hidden;
+    return slices * (tower + resampler);
+  }
+
   /** Bytes of weights that one step of decoding reads: all layers and the head. */
   double decodeBytes(DType dtype) {
     double head = (double) config.hiddenSize() * config.vocabSize();
@@ -204,6 +310,22 @@ final class Benchmark implements AutoCloseable {
     double attention = hidden * (2 * queryWidth + 2 * keyValueWidth);
     double mlp = 3 * hidden * config.intermediateSize();
     return (attention + mlp) * config.numHiddenLayers();
+  }
+
+  /** Numbers of bf16 between a half and two, of either sign. */
+  private void fillAtRandom(MemorySegment bytes) {
+    for (long at = 0; at < bytes.byteSize(); at += Long.BYTES) {
+      long bits = (random.nextLong() & 0x80ff_80ff_80ff_80ffL) | 0x3f00_3f00_3f00_3f00L;
+      bytes.set(ValueLayout.JAVA_LONG, at, bits);
+    }
+  }
+
+  private float[] numbers(int count) {
+    float[] numbers = new float[count];
+    for (int i = 0; i < count; i++) {
+      numbers[i] = (float) random.nextDouble(-1, 1);
+    }
+    return numbers;
   }
 
   private Figures measure(DoubleSupplier timed) {
@@ -224,10 +346,13 @@ final class Benchmark implements AutoCloseable {
 
   /** Every prompt is another one, so that none is in the cache already. */
   private Completion start(int promptTokens, int newTokens) {
-    int[] prompt = random.ints(promptTokens, 1, config.vocabSize()).toArray();
+    return submit(random.ints(promptTokens, 1, config.vocabSize()).toArray(), List.of(), newTokens);
+  }
+
+  private Completion submit(int[] prompt, List<ImageInput> images, int newTokens) {
     GenerationOptions options = GenerationOptions.greedy().withMaxNewTokens(newTokens);
     Completion completion = new Completion();
-    engine.submit(new EngineRequest(prompt, List.of(), options, Set.of()), completion);
+    engine.submit(new EngineRequest(prompt, images, options, Set.of()), completion);
     return completion;
   }
 

@@ -14,7 +14,10 @@ import org.tessera.model.Architectures;
 import org.tessera.plan.MiniCpmModules;
 import org.tessera.plan.ModelSizes;
 import org.tessera.plan.ModuleTree;
+import org.tessera.tensor.DType;
 import org.tessera.tensor.Shape;
+import org.tessera.weights.CheckpointWriter;
+import org.tessera.weights.RandomWeights;
 
 /** Shapes of models that can be measured with random weights, without a checkpoint. */
 enum ModelShape {
@@ -52,10 +55,7 @@ enum ModelShape {
     try {
       Path directory = Files.createTempDirectory("tessera-shape");
       try {
-        copy(RESOURCES + label + "/" + CONFIG_FILE, directory.resolve(CONFIG_FILE));
-        for (String file : SHARED_FILES) {
-          copy(RESOURCES + file, directory.resolve(file));
-        }
+        copyConfig(directory);
         return CheckpointConfig.read(directory, Architectures.builtIn().names());
       } finally {
         Files.deleteIfExists(directory.resolve(CONFIG_FILE));
@@ -67,6 +67,33 @@ enum ModelShape {
     } catch (IOException e) {
       throw new InvalidRequestException(
           "there is no room for the files of a shape in the directory for temporary files", e);
+    }
+  }
+
+  /**
+   * Makes a checkpoint of this shape with random weights, but for a tokenizer.
+   *
+   * @throws InvalidRequestException where the directory is there already or cannot be written to
+   */
+  void write(Path directory, DType type, long seed) {
+    try {
+      Files.createDirectory(directory);
+      copyConfig(directory);
+    } catch (IOException e) {
+      throw new InvalidRequestException(
+          "%s cannot be made: name a directory that is not there, beside others that are"
+              .formatted(directory),
+          e);
+    }
+    try (RandomWeights weights = new RandomWeights(tensors(config()), type, seed)) {
+      CheckpointWriter.write(weights, directory);
+    }
+  }
+
+  private void copyConfig(Path directory) throws IOException {
+    copy(RESOURCES + label + "/" + CONFIG_FILE, directory.resolve(CONFIG_FILE));
+    for (String file : SHARED_FILES) {
+      copy(RESOURCES + file, directory.resolve(file));
     }
   }
 

@@ -5,6 +5,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
+import java.util.concurrent.CompletableFuture;
 import java.util.function.Function;
 import org.tessera.config.CheckpointConfig;
 import org.tessera.engine.EngineRequest;
@@ -108,7 +109,10 @@ final class Preparation {
   private Picture process(Image image, InputOptions input) {
     Image.Rgb rgb = ImageDecoder.decode(image, limits, input.applyExif());
     int slices = input.maxSliceNums().orElse(maxSliceNums);
-    return new Picture(processor.process(rgb, slices), ImageDigest.of(rgb, slices, ""));
+    // A digest takes about as long as cutting does on many cores.
+    CompletableFuture<ImageDigest> digest =
+        CompletableFuture.supplyAsync(() -> ImageDigest.of(rgb, slices, ""));
+    return new Picture(processor.process(rgb, slices), digest.join());
   }
 
   /** Before any picture is decoded: a format that is refused costs no more. */

@@ -1,10 +1,12 @@
 package org.tessera.cpu;
 
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 import org.tessera.ops.Heads;
 import org.tessera.ops.KvLayer;
 import org.tessera.ops.PagedBatch;
 import org.tessera.ops.SamplingParameters;
+import org.tessera.ops.Pixels;
 import org.tessera.ops.Segments;
 import org.tessera.tensor.DType;
 import org.tessera.tensor.Matrix;
@@ -30,6 +32,29 @@ final class Arguments {
         tensor.columns(),
         rows,
         columns);
+  }
+
+  static void patches(List<Pixels> pictures, int side, Tensor values, Tensor out) {
+    require(values.columns() == 256, "%d values for the bytes of a channel", values.columns());
+    activation("values", values, values.rows(), 256);
+    require(side > 0, "patches of %d pixels", side);
+    int rows = 0;
+    for (Pixels picture : pictures) {
+      long rowBytes = (long) picture.width() * values.rows();
+      require(
+          picture.patchRows() > 0
+              && picture.patchColumns() > 0
+              && (long) picture.patchColumns() * side <= picture.width()
+              && rowBytes * picture.patchRows() * side <= picture.bytes().length,
+          "%d bytes, %d pixels wide, are no %d x %d patches of %d pixels",
+          picture.bytes().length,
+          picture.width(),
+          picture.patchRows(),
+          picture.patchColumns(),
+          side);
+      rows += picture.patchCount();
+    }
+    activation("out", out, rows, values.rows() * side * side);
   }
 
   static void sameShape(Tensor x, Tensor out) {

@@ -42,6 +42,11 @@ final class CpuDevice implements Device {
   }
 
   @Override
+  public boolean copiesWeights() {
+    return false;
+  }
+
+  @Override
   public double measureReadBandwidth() {
     return MemoryBandwidth.measure(workers);
   }

@@ -1,5 +1,7 @@
 package org.tessera.cpu;
 
+import static java.lang.foreign.ValueLayout.JAVA_FLOAT_UNALIGNED;
+
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -11,6 +13,7 @@ import org.tessera.ops.Heads;
 import org.tessera.ops.KvLayer;
 import org.tessera.ops.Ops;
 import org.tessera.ops.PagedBatch;
+import org.tessera.ops.Pixels;
 import org.tessera.ops.Segments;
 import org.tessera.tensor.Matrix;
 import org.tessera.tensor.Tensor;
@@ -115,6 +118,22 @@ final class CpuOps implements Ops {
     int[] rows = Arguments.ids("ids", ids, x.rows(), inOut.rows());
     for (int i = 0; i < rows.length; i++) {
       copyRow(x, i, inOut, rows[i]);
+    }
+  }
+
+  @Override
+  public void patches(List<Pixels> pictures, int side, Tensor values, Tensor out) {
+    Arguments.patches(pictures, side, values, out);
+    float[][] table = new float[values.rows()][];
+    for (int channel = 0; channel < table.length; channel++) {
+      table[channel] =
+          values.rows(channel, channel + 1).memory().asSlice(0, 1024).toArray(JAVA_FLOAT_UNALIGNED);
+    }
+    int first = 0;
+    for (Pixels picture : pictures) {
+      Tensor rows = out.rows(first, first + picture.patchCount());
+      forRows(rows, (from, to) -> PatchRows.write(picture, side, table, rows, from, to));
+      first += picture.patchCount();
     }
   }
 

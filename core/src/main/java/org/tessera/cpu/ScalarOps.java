@@ -1,11 +1,13 @@
 package org.tessera.cpu;
 
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 import org.tessera.ops.Activation;
 import org.tessera.ops.Heads;
 import org.tessera.ops.KvLayer;
 import org.tessera.ops.Ops;
 import org.tessera.ops.PagedBatch;
+import org.tessera.ops.Pixels;
 import org.tessera.ops.Segments;
 import org.tessera.tensor.Matrix;
 import org.tessera.tensor.Tensor;
@@ -107,6 +109,27 @@ public final class ScalarOps implements Ops {
     int[] rows = Arguments.ids("ids", ids, x.rows(), inOut.rows());
     for (int i = 0; i < rows.length; i++) {
       copyRow(x, i, inOut, rows[i]);
+    }
+  }
+
+  @Override
+  public void patches(List<Pixels> pictures, int side, Tensor values, Tensor out) {
+    Arguments.patches(pictures, side, values, out);
+    int channels = values.rows();
+    int first = 0;
+    for (Pixels picture : pictures) {
+      for (int i = 0; i < picture.patchCount(); i++) {
+        int top = i / picture.patchColumns() * side;
+        int left = i % picture.patchColumns() * side;
+        for (int column = 0; column < out.columns(); column++) {
+          int channel = column / (side * side);
+          int y = top + column / side % side;
+          int x = left + column % side;
+          int value = picture.bytes()[(y * picture.width() + x) * channels + channel] & 0xff;
+          Elements.set(out, first + i, column, Elements.get(values, channel, value));
+        }
+      }
+      first += picture.patchCount();
     }
   }
 

@@ -23,6 +23,11 @@ public interface Device extends AutoCloseable {
     return stored;
   }
 
+  /** Whether weights are copied to memory of this device, and do not stay where they are mapped. */
+  default boolean copiesWeights() {
+    return true;
+  }
+
   /**
    * Reads memory of this device as fast as it can for a moment and returns bytes a second: what the
    * speed of decoding is judged by.

@@ -86,7 +86,12 @@ public final class Workspace implements AutoCloseable {
     int rows = (int) Math.ceilDiv(slabColumns, 1L << 26);
     int columns = (int) Math.ceilDiv(slabColumns, rows);
     DeviceMemory memory = device.allocateRegion();
-    return new Slab(memory, memory.allocate(DType.I32, rows, columns));
+    try {
+      return new Slab(memory, memory.allocate(DType.I32, rows, columns));
+    } catch (RuntimeException | Error e) {
+      memory.close();
+      throw e;
+    }
   }
 
   private static long alignUp(long bytes) {

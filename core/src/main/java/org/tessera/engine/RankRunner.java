@@ -274,8 +274,13 @@ public final class RankRunner implements ModelRunner {
 
   private Features allocate(int rows) {
     DeviceMemory memory = device.allocateRegion();
-    return new Features(
-        memory, memory.allocate(device.activationType(), rows, model.spec().hiddenSize()));
+    try {
+      return new Features(
+          memory, memory.allocate(device.activationType(), rows, model.spec().hiddenSize()));
+    } catch (RuntimeException | Error e) {
+      memory.close();
+      throw e;
+    }
   }
 
   private void embed(StepInput step, Tensor hidden) {

@@ -59,7 +59,7 @@ public record StepInput(
    * @param featureRow first row among the features of {@code imagesId}
    * @param row first row of the step
    */
-  record Splice(long imagesId, int featureRow, int row, int count) {}
+  public record Splice(long imagesId, int featureRow, int row, int count) {}
 
   /**
    * A row whose next token {@link org.tessera.ops.Ops#sample} chooses.
@@ -69,5 +69,5 @@ public record StepInput(
    *     holds what it should
    */
   @SuppressWarnings("ArrayRecordComponent") // lives for one step
-  record SampledRow(int row, SamplingParameters parameters, int @Nullable [] recount) {}
+  public record SampledRow(int row, SamplingParameters parameters, int @Nullable [] recount) {}
 }

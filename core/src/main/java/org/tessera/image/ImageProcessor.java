@@ -124,6 +124,20 @@ public final class ImageProcessor {
     return patchValues(slice, patchSize * patchSize, patchSize, patchLength());
   }
 
+  /** The side of a patch, in pixels. */
+  public int patchSize() {
+    return patchSize;
+  }
+
+  /** The normalised values of the 256 bytes of red, then of green, then of blue. */
+  public float[] normalisedValues() {
+    float[] values = new float[CHANNELS * 256];
+    for (int c = 0; c < CHANNELS; c++) {
+      System.arraycopy(normalised[c], 0, values, c * 256, 256);
+    }
+    return values;
+  }
+
   /**
    * The patches of a slice side by side, as the original's {@code pixel_values} hold them.
    *

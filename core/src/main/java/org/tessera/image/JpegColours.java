@@ -1,9 +1,14 @@
 package org.tessera.image;
 
+import java.util.stream.IntStream;
+
 /** JPEG's colours to RGB, in libjpeg's fixed-point arithmetic and Pillow's. */
 final class JpegColours {
   private static final int BITS = 16;
   private static final int HALF = 1 << (BITS - 1);
+
+  /** What one core converts at a time: whole pixels of three samples. */
+  private static final int PIECE_SAMPLES = 3 << 16;
 
   private JpegColours() {}
 
@@ -17,11 +22,17 @@ final class JpegColours {
     return rgb;
   }
 
-  /** Converts in place. */
+  /** Converts in place, on all cores. */
   static byte[] ofYcc(byte[] samples) {
-    for (int i = 0; i < samples.length; i += 3) {
-      yccToRgb(samples, i);
-    }
+    int pieces = Math.ceilDiv(samples.length, PIECE_SAMPLES);
+    IntStream.range(0, pieces)
+        .parallel()
+        .forEach(piece -> {
+          int end = Math.min(samples.length, (piece + 1) * PIECE_SAMPLES);
+          for (int i = piece * PIECE_SAMPLES; i < end; i += 3) {
+            yccToRgb(samples, i);
+          }
+        });
     return samples;
   }
 
@@ -104,7 +115,8 @@ final class JpegColours {
     }
   }
 
+  /** Without the checks and the long of Math.clamp. */
   private static byte clamp(int value) {
-    return (byte) Math.clamp(value, 0, 255);
+    return (byte) Math.max(0, Math.min(value, 255));
   }
 }

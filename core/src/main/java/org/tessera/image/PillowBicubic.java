@@ -148,7 +148,7 @@ public final class PillowBicubic {
     }
 
     private static byte toByte(int fixedPoint) {
-      return (byte) Math.clamp(fixedPoint >> PRECISION_BITS, 0, 255);
+      return (byte) Math.max(0, Math.min(fixedPoint >> PRECISION_BITS, 255));
     }
   }
 }

@@ -31,12 +31,20 @@ public final class KvCache implements AutoCloseable {
     this.blockRows = blockRows;
     int columns = heads.keyValueColumns();
     DType dtype = device.activationType();
-    for (int i = 0; i < layerCount; i++) {
-      layers.add(
-          new KvLayer(
-              memory.allocate(dtype, rows, columns),
-              memory.allocate(dtype, rows, columns),
-              blockRows));
+    boolean done = false;
+    try {
+      for (int i = 0; i < layerCount; i++) {
+        layers.add(
+            new KvLayer(
+                memory.allocate(dtype, rows, columns),
+                memory.allocate(dtype, rows, columns),
+                blockRows));
+      }
+      done = true;
+    } finally {
+      if (!done) {
+        memory.close();
+      }
     }
   }
 

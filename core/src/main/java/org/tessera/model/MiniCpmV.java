@@ -13,8 +13,10 @@ import org.tessera.image.PatchGrid;
 import org.tessera.image.ProcessedSlice;
 import org.tessera.kv.KvCache;
 import org.tessera.ops.PagedBatch;
+import org.tessera.ops.Pixels;
 import org.tessera.ops.Segments;
 import org.tessera.parallel.Rank;
+import org.tessera.tensor.DType;
 import org.tessera.tensor.Tensor;
 import org.tessera.weights.Weights;
 
@@ -22,7 +24,15 @@ import org.tessera.weights.Weights;
 final class MiniCpmV implements VisionLanguageModel {
   private final Device device;
   private final ModelConfig config;
-  private final ImageProcessor processor;
+
+  /** Elements of 16 bytes at most: rows that begin at multiples of it suit every device. */
+  private static final int ROW_ALIGNMENT = 8;
+
+  private final int patchSize;
+
+  /** What a byte of red, green or blue stands for: F32 [3, 256]. */
+  private final Tensor pixelValues;
+
   private final Qwen2 llm;
   private final Optional<SiglipVision> vpm;
   private final Optional<Resampler> resampler;
@@ -30,7 +40,10 @@ final class MiniCpmV implements VisionLanguageModel {
   MiniCpmV(Weights weights, CheckpointConfig checkpoint, Rank rank) {
     this.device = rank.device();
     this.config = checkpoint.model();
-    this.processor = ImageProcessor.of(checkpoint.preprocessor());
+    ImageProcessor processor = ImageProcessor.of(checkpoint.preprocessor());
+    patchSize = processor.patchSize();
+    pixelValues = weights.region().allocate(DType.F32, 3, 256);
+    device.upload(processor.normalisedValues(), pixelValues);
     VisionConfig vision = config.visionConfig();
     llm = new Qwen2(weights.at("llm"), config, rank);
     vpm =
@@ -55,7 +68,7 @@ final class MiniCpmV implements VisionLanguageModel {
     List<PatchGrid> grids = slices.stream().map(ProcessedSlice::grid).toList();
     try (var scope = workspace.open()) {
       Segments segments = segments(grids, workspace);
-      Tensor patches = uploadPatches(slices, workspace);
+      Tensor patches = patches(slices, workspace);
       Tensor encoded = workspace.allocate(patches.rows(), config.visionConfig().hiddenSize());
       vpm().forward(patches, grids, segments, encoded, workspace);
       resampler.orElseThrow().forward(encoded, grids, segments, out, workspace);
@@ -98,17 +111,22 @@ final class MiniCpmV implements VisionLanguageModel {
     return new Segments(workspace.upload(starts), grids.size(), longest);
   }
 
-  Tensor uploadPatches(List<ProcessedSlice> slices, Workspace workspace) {
-    VisionConfig vision = config.visionConfig();
-    int columns = vision.numChannels() * vision.patchSize() * vision.patchSize();
+  /** The patches of all slices: [patches, channels * patch * patch]. */
+  Tensor patches(List<ProcessedSlice> slices, Workspace workspace) {
     int rows = slices.stream().mapToInt(slice -> slice.grid().patchCount()).sum();
-    Tensor patches = workspace.allocate(rows, columns);
-    int next = 0;
-    for (ProcessedSlice slice : slices) {
-      int count = slice.grid().patchCount();
-      device.upload(processor.patches(slice), patches.rows(next, next + count));
-      next += count;
-    }
+    int columns = 3 * patchSize * patchSize;
+    int stride = Math.ceilDiv(columns, ROW_ALIGNMENT) * ROW_ALIGNMENT;
+    Tensor patches = workspace.allocate(rows, stride).columns(0, columns);
+    List<Pixels> pictures =
+        slices.stream()
+            .map(slice ->
+                new Pixels(
+                    slice.pixels().rgb(),
+                    slice.pixels().width(),
+                    slice.grid().rows(),
+                    slice.grid().columns()))
+            .toList();
+    device.ops().patches(pictures, patchSize, pixelValues, patches);
     return patches;
   }
 }

@@ -1,5 +1,6 @@
 package org.tessera.model;
 
+import java.util.Arrays;
 import java.util.List;
 import org.tessera.config.ModelConfig;
 import org.tessera.device.Workspace;
@@ -42,6 +43,9 @@ final class Resampler {
   private final Tensor lnPostWeight;
   private final Tensor lnPostBias;
   private final Matrix proj;
+
+  /** The sine-cosine table of as many positions as pictures have needed so far. */
+  private float[] positionTable = new float[0];
 
   /** The learned queries, normalised and projected: [queryCount, width]. */
   private final Tensor queries;
@@ -166,10 +170,21 @@ final class Resampler {
     }
     try (var scope = workspace.open()) {
       Tensor table = workspace.allocate(longestSide, width / 2);
-      rank.device().upload(sineCosineTable(longestSide, width / 2), table);
+      rank.device().upload(positionTable(longestSide), table);
       ops.addRows(workspace.upload(columnIds), table, x.columns(0, width / 2));
       ops.addRows(workspace.upload(rowIds), table, x.columns(width / 2, width));
     }
+  }
+
+  /** The table depends on nothing but its length. */
+  private float[] positionTable(int positions) {
+    int columns = width / 2;
+    if (positionTable.length < positions * columns) {
+      positionTable = sineCosineTable(positions, columns);
+    }
+    return positionTable.length == positions * columns
+        ? positionTable
+        : Arrays.copyOf(positionTable, positions * columns);
   }
 
   /**

@@ -1,5 +1,6 @@
 package org.tessera.ops;
 
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 import org.tessera.tensor.Matrix;
 import org.tessera.tensor.Tensor;
@@ -35,6 +36,17 @@ public interface Ops {
 
   /** {@code inOut[ids[i]] = x[i]}: puts picture features into the prompt. ids I32 [1, x.rows]. */
   void scatterRows(Tensor x, Tensor ids, Tensor inOut);
+
+  /**
+   * Pictures as a linear patch embedding reads them: a row a patch, the patches of a picture row by
+   * row; in a row all values of the first channel, then of the next, each channel row by row. The
+   * pixels are read before this returns.
+   *
+   * @param side of a patch, in pixels
+   * @param values F32 [channels, 256]: what a byte of a channel stands for
+   * @param out [patches of all pictures, channels * side * side]
+   */
+  void patches(List<Pixels> pictures, int side, Tensor values, Tensor out);
 
   /** {@code out = x}, same shape. */
   void copy(Tensor x, Tensor out);

@@ -97,7 +97,7 @@ class ModelConformanceTest {
     List<PatchGrid> grids = List.of(slice.grid());
     try (Workspace workspace = new Workspace(device)) {
       Segments segments = MiniCpmV.segments(grids, workspace);
-      Tensor patches = model.uploadPatches(List.of(slice), workspace);
+      Tensor patches = model.patches(List.of(slice), workspace);
       Tensor hidden =
           workspace.allocate(patches.rows(), config.model().visionConfig().hiddenSize());
       model.vpm().embed(patches, grids, hidden, workspace);

@@ -244,6 +244,14 @@ public abstract class AttentionConformance extends DeviceConformance {
   }
 
   @Test
+  void attentionOfManyRowsInWideHeads() {
+    checkAttention(new Heads(4, 2, 128), false, new int[] {129, 1, 300}, new int[] {70, 500, 129});
+    checkAttention(new Heads(2, 2, 72), true, new int[] {128, 65}, new int[] {64, 321});
+    checkPaged(new Heads(7, 1, 128), 16, true, new int[] {95, 0, 300}, new int[] {130, 257, 1});
+    checkPaged(new Heads(2, 1, 128), 16, false, new int[] {127, 128}, new int[] {129, 128});
+  }
+
+  @Test
   void pagedDecode() {
     for (int context : new int[] {0, 1, 12, 95, 96, 206, 4097}) {
       checkPaged(new Heads(14, 2, 64), 16, false, new int[] {context}, new int[] {1});

@@ -125,6 +125,73 @@ public abstract class OpsConformance extends DeviceConformance {
     }
   }
 
+  /** The sizes of steps of decoding, of whose products the fastest algorithm is sought. */
+  @Test
+  void linearOfStepsOfDecoding() {
+    for (int rows : new int[] {16, 32, 64, 128}) {
+      checkLinear(rows, 896, DType.BF16, true, false, 264);
+    }
+    checkLinear(16, 9472, DType.BF16, false, false, 64);
+  }
+
+  /** Rows of a length that no vector divides, which begin where vectors may. */
+  @Test
+  void linearOfAlignedRows() {
+    for (int rows : new int[] {1, 8, 9, 130}) {
+      Pair x = activations(rows, 592, false);
+      Matrices w = matrix(DType.BF16, 588, false, 136);
+      Vectors bias = vector(136);
+      Pair out = output(rows, 136, false);
+      device
+          .ops()
+          .linear(
+              x.onDevice.columns(0, 588),
+              w.onDevice(),
+              bias.onDevice(),
+              Activation.NONE,
+              out.onDevice);
+      scalar.linear(
+          x.onHost.columns(0, 588), w.onHost(), bias.onHost(), Activation.NONE, out.onHost);
+      out.check("linear of aligned rows of 588, " + rows, summedTolerance());
+    }
+  }
+
+  @Test
+  void patches() {
+    // Multiples of an eighth, exact in every type.
+    float[] values = new float[3 * 256];
+    for (int i = 0; i < values.length; i++) {
+      values[i] = (i * 7 % 255 - 127) / 8f;
+    }
+    Tensor onDevice = region.allocate(DType.F32, 3, 256);
+    device.upload(values, onDevice);
+    Tensor onHost = hostTensor(DType.F32, 3, 256, 256, values);
+    for (int side : new int[] {1, 5, 14}) {
+      // A picture with pixels to spare on the right and below, a strip, one patch.
+      List<Pixels> pictures =
+          List.of(
+              pixels(3 * side + side / 2, 2 * side + 1, 2, 3),
+              pixels(40 * side, side, 1, 40),
+              pixels(side, side, 1, 1));
+      for (boolean strided : new boolean[] {false, true}) {
+        Pair out = output(47, 3 * side * side, strided);
+        device.ops().patches(pictures, side, onDevice, out.onDevice);
+        scalar.patches(pictures, side, onHost, out.onHost);
+        out.check("patches of " + side, 0);
+      }
+    }
+    Tensor one = output(1, 3, false).onDevice;
+    assertThatIllegalArgumentException()
+        .isThrownBy(() ->
+            device.ops().patches(List.of(new Pixels(new byte[2], 1, 1, 1)), 1, onDevice, one));
+  }
+
+  private Pixels pixels(int width, int height, int patchRows, int patchColumns) {
+    byte[] bytes = new byte[3 * width * height];
+    random.nextBytes(bytes);
+    return new Pixels(bytes, width, patchRows, patchColumns);
+  }
+
   @Test
   void embed() {
     for (DType dtype : weightTypes()) {

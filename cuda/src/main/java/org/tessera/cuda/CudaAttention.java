@@ -2,6 +2,8 @@ package org.tessera.cuda;
 
 import static org.tessera.cuda.Operands.isAligned;
 
+import java.util.List;
+import org.tessera.cuda.CudaKernels.Source;
 import org.tessera.ops.Heads;
 import org.tessera.ops.KvLayer;
 import org.tessera.ops.PagedBatch;
@@ -14,6 +16,15 @@ final class CudaAttention {
   private static final String PREFILL = "attention_prefill.cu";
   private static final String DECODE = "attention_decode.cu";
   private static final String ANY = "attention_any.cu";
+  private static final Source WGMMA = new Source("attention_wgmma.cu", true, List.of());
+
+  /** The only capability that has the products of warpgroups. */
+  private static final int WGMMA_CAPABILITY = 90;
+
+  private static final int WGMMA_THREADS = 256;
+  private static final int WGMMA_SHARED_BYTES_72 = 99_328;
+  private static final int WGMMA_SHARED_BYTES_128 = 164_864;
+
   private static final int BLOCK_THREADS = 128;
 
   /** Rows of a tile of the prefill kernels and of their short forms. */
@@ -35,15 +46,17 @@ final class CudaAttention {
   private final CudaKernels kernels;
   private final int multiprocessors;
   private final int maxSharedBytes;
+  private final boolean hasWgmma;
   private final Tensor splits;
   private final Tensor counters;
 
-  CudaAttention(CudaDevice device, CudaKernels kernels) {
+  CudaAttention(CudaDevice device, CudaKernels kernels, CudaTuning tuning) {
     this.stream = device.stream();
     this.kernels = kernels;
     CudaContext.Properties properties = device.context().properties();
     multiprocessors = properties.multiprocessors();
     maxSharedBytes = properties.maxSharedBytesPerBlock();
+    hasWgmma = tuning.wgmma() && properties.capability() == WGMMA_CAPABILITY;
     DeviceRegion region = new DeviceRegion(device.context());
     splits = region.allocate(DType.F32, 1, (int) (SPLIT_BYTES / DType.F32.bytes()));
     counters = region.allocate(DType.I32, 1, COUNTERS);
@@ -98,6 +111,18 @@ final class CudaAttention {
           .launch(stream, q.rows(), heads.queryHeads(), 1, BLOCK_THREADS, 8 * width);
       return;
     }
+    if (isWgmma(queries) && (width == 72 || width == 128)) {
+      Kernel kernel = views(kernels.get(WGMMA, "attention_wgmma_w" + width), q, k, v);
+      kernel
+          .pointer(queries.starts())
+          .pointer(keys.starts())
+          .integer(group)
+          .real(scale)
+          .pointer(out)
+          .integer(out.rowStride());
+      launchWgmma(kernel, heads, queries);
+      return;
+    }
     Tiles tiles = Tiles.dense(width);
     boolean isShort = isShort(tiles, heads, queries);
     views(kernels.get(PREFILL, tiles.name + (isShort ? "_short" : "")), q, k, v)
@@ -125,9 +150,13 @@ final class CudaAttention {
     } else if (isDecode(batch, cache, heads)) {
       decode(q, cache, batch, heads, scale, out);
     } else {
+      boolean isWgmma = isWgmma(batch.queries()) && width == 128;
       Tiles tiles = Tiles.paged(width);
       boolean isShort = isShort(tiles, heads, batch.queries());
-      Kernel kernel = kernels.get(PREFILL, tiles.name + (isShort ? "_short" : ""));
+      Kernel kernel =
+          isWgmma
+              ? kernels.get(WGMMA, "attention_wgmma_paged_w128")
+              : kernels.get(PREFILL, tiles.name + (isShort ? "_short" : ""));
       cached(kernel, q, cache)
           .integer(shift(cache))
           .pointer(batch.blockTables())
@@ -138,7 +167,11 @@ final class CudaAttention {
           .real(scale)
           .pointer(out)
           .integer(out.rowStride());
-      launchTiles(tiles, isShort, heads, batch.queries());
+      if (isWgmma) {
+        launchWgmma(kernel, heads, batch.queries());
+      } else {
+        launchTiles(tiles, isShort, heads, batch.queries());
+      }
     }
   }
 
@@ -197,6 +230,21 @@ final class CudaAttention {
     long room = splits.byteSize() / splitBytes;
     int wanted = 2 * multiprocessors / (heads.keyValueHeads() * rows);
     return (int) Math.clamp(Math.min(wanted, room), 1, MAX_SPLITS);
+  }
+
+  /** Segments of fewer rows leave half of such a block idle. */
+  private boolean isWgmma(Segments queries) {
+    return hasWgmma && queries.longest() > SHORT_TILE_ROWS;
+  }
+
+  private void launchWgmma(Kernel kernel, Heads heads, Segments queries) {
+    kernel.launch(
+        stream,
+        heads.queryHeads(),
+        Math.ceilDiv(queries.longest(), TILE_ROWS),
+        queries.count(),
+        WGMMA_THREADS,
+        heads.width() == 72 ? WGMMA_SHARED_BYTES_72 : WGMMA_SHARED_BYTES_128);
   }
 
   private boolean isShort(Tiles tiles, Heads heads, Segments queries) {

@@ -1,5 +1,6 @@
 package org.tessera.cuda;
 
+import java.lang.foreign.MemorySegment;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
@@ -19,6 +20,9 @@ import org.tessera.tensor.Tensor;
  * and norm weights are BF16 or F16.
  */
 public final class CudaDevice implements Device {
+  /** What the fast kernels and cuBLASLt load at a time. */
+  private static final int ROW_ALIGNMENT_BYTES = 16;
+
   private static final int PREFILL_ROWS = 8192;
 
   /** Those of four large pictures: their activations stay below a gigabyte. */
@@ -135,13 +139,16 @@ public final class CudaDevice implements Device {
     return activationType;
   }
 
-  /** {@inheritDoc} The result is in one piece without gaps between rows. */
+  /** {@inheritDoc} The result is in one piece, whose rows begin at multiples of 16 bytes. */
   @Override
   public Matrix place(List<Tensor> hostParts, DType dtype, DeviceMemory region) {
     require(dtype != DType.I32, "weights are floats, not I32");
     Matrix onHost = Matrix.stacked(hostParts);
-    Tensor placed = region.allocate(dtype, onHost.rows(), onHost.columns());
-    weights.upload(hostParts, dtype, placed.memory());
+    int alignment = ROW_ALIGNMENT_BYTES / dtype.bytes();
+    int stride = Math.ceilDiv(onHost.columns(), alignment) * alignment;
+    Tensor wide = region.allocate(dtype, onHost.rows(), stride);
+    weights.upload(hostParts, dtype, stride, wide.memory());
+    Tensor placed = wide.columns(0, onHost.columns());
     return Matrix.stacked(List.of(placed));
   }
 
@@ -158,6 +165,15 @@ public final class CudaDevice implements Device {
   public void upload(float[] source, Tensor destination) {
     checkTransfer(source.length, destination);
     staging.upload(source, destination.memory().address(), destination.dtype());
+  }
+
+  /** Copies bytes from the host to the beginning of device memory, as {@code upload} does ints. */
+  void upload(byte[] source, MemorySegment destination) {
+    if (source.length > destination.byteSize()) {
+      throw new IllegalArgumentException(
+          "%d bytes for memory of %d".formatted(source.length, destination.byteSize()));
+    }
+    staging.upload(source, destination.address());
   }
 
   /**
@@ -203,8 +219,9 @@ public final class CudaDevice implements Device {
   @Override
   public void replay(Object key, Runnable work) {
     CudaGraph graph = graphs.get(key);
-    if (graph == null && seen.add(key)) {
+    if (graph == null && !seen.contains(key)) {
       work.run();
+      seen.add(key); // where it failed, what a capture needs may not be there
       return;
     }
     if (graph == null) {

@@ -1,6 +1,7 @@
 package org.tessera.cuda;
 
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import org.tessera.tensor.DType;
 import org.tessera.tensor.Tensor;
@@ -15,36 +16,64 @@ final class CudaKernels {
 
   private final CudaDevice device;
   private final boolean programmatic;
-  private final Map<String, CudaModule> modules = new HashMap<>();
-  private final Map<String, Kernel> kernels = new HashMap<>();
+  private final Map<Source, CudaModule> modules = new HashMap<>();
+  private final Map<Name, Kernel> kernels = new HashMap<>();
+
+  /**
+   * A file and how it is compiled.
+   *
+   * @param architectureSpecific as in {@link KernelCompiler#compile}
+   * @param defines preprocessor definitions: {@code HEADS=28}
+   */
+  record Source(String file, boolean architectureSpecific, List<String> defines) {
+    Source {
+      defines = List.copyOf(defines);
+    }
+
+    static Source of(String file, String... defines) {
+      return new Source(file, false, List.of(defines));
+    }
+  }
+
+  private record Name(Source source, String kernel) {}
 
   CudaKernels(CudaDevice device) {
     this.device = device;
     programmatic = device.context().properties().capability() >= PROGRAMMATIC_CAPABILITY;
   }
 
-  /** The kernel {@code name}, the only one of that name among all files. */
   Kernel get(String file, String name) {
+    return get(Source.of(file), name);
+  }
+
+  Kernel get(Source source, String name) {
     return kernels.computeIfAbsent(
-        name, key -> module(file).kernel(key).configure(programmatic, 1, 1, 1));
+        new Name(source, name),
+        key -> module(source).kernel(name).configure(programmatic, 1, 1, 1));
   }
 
   /** The ints of a variable that tells how to launch what is beside it. */
-  int[] constants(String file, String name, int count) {
+  int[] constants(Source source, String name, int count) {
     int[] values = new int[count];
     Tensor variable =
         Tensor.of(
-            DType.I32, 1, count, module(file).variable(name, (long) count * DType.I32.bytes()));
+            DType.I32, 1, count, module(source).variable(name, (long) count * DType.I32.bytes()));
     device.download(variable, values);
     return values;
   }
 
-  private CudaModule module(String file) {
+  private CudaModule module(Source source) {
     return modules.computeIfAbsent(
-        file,
+        source,
         key ->
             device
                 .context()
-                .loadModule(device.compiler().compile(KernelSource.ofResource(key), false)));
+                .loadModule(
+                    device
+                        .compiler()
+                        .compile(
+                            KernelSource.ofResource(key.file),
+                            key.architectureSpecific,
+                            key.defines.toArray(String[]::new))));
   }
 }

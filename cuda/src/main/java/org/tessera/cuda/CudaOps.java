@@ -6,6 +6,7 @@ import static org.tessera.cuda.Operands.require;
 import static org.tessera.cuda.Operands.shape;
 
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 import org.tessera.ops.Activation;
@@ -13,6 +14,7 @@ import org.tessera.ops.Heads;
 import org.tessera.ops.KvLayer;
 import org.tessera.ops.Ops;
 import org.tessera.ops.PagedBatch;
+import org.tessera.ops.Pixels;
 import org.tessera.ops.RmsNorm;
 import org.tessera.ops.Segments;
 import org.tessera.tensor.DType;
@@ -38,19 +40,26 @@ final class CudaOps implements Ops {
   private final CudaLinear linear;
   private final CudaAttention attention;
   private final CudaSampling sampling;
+  private final CudaPatches patches;
   private final DeviceRegion region;
   private final Map<Frequencies, Tensor> inverseFrequencies = new HashMap<>();
   private @Nullable Tensor copiedRows;
 
   private record Frequencies(int headWidth, double theta) {}
 
+  /** As the system's properties tune it. */
   CudaOps(CudaDevice device) {
+    this(device, CudaTuning.of(System.getProperties()));
+  }
+
+  CudaOps(CudaDevice device, CudaTuning tuning) {
     this.device = device;
     stream = device.stream();
     type = device.activationType();
     kernels = new CudaKernels(device);
-    linear = new CudaLinear(device, kernels);
-    attention = new CudaAttention(device, kernels);
+    linear = new CudaLinear(device, kernels, tuning);
+    attention = new CudaAttention(device, kernels, tuning);
+    patches = new CudaPatches(device, kernels);
     region = new DeviceRegion(device.context());
     sampling = new CudaSampling(device, kernels, region);
   }
@@ -105,6 +114,11 @@ final class CudaOps implements Ops {
     activation("inOut", inOut, inOut.rows(), x.columns());
     rows("scatter_rows", x).pointer(ids).pointer(inOut).integer(inOut.rowStride());
     launchRows("scatter_rows", x.rows(), x.columns());
+  }
+
+  @Override
+  public void patches(List<Pixels> pictures, int side, Tensor values, Tensor out) {
+    patches.write(pictures, side, values, out);
   }
 
   @Override
@@ -245,7 +259,7 @@ final class CudaOps implements Ops {
               .pointer(batch.positions())
               .pointer(batch.slots())
               .pointer(frequencies);
-      linear.launchGemv(cacheRows(kernel, heads, qkv, cache).integer(0));
+      linear.launchQkv(cacheRows(kernel, heads, qkv, cache), x, weights);
       return;
     }
     rmsNorm(x, norm.weight(), norm.eps(), scratch);

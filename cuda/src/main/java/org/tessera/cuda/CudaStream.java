@@ -13,6 +13,7 @@ public final class CudaStream implements AutoCloseable {
   private final Execution execution;
   private final long handle;
   private final CudaContext.Resource resource;
+  private boolean capturing;
 
   CudaStream(CudaContext context, long handle) {
     this.context = context;
@@ -89,16 +90,23 @@ public final class CudaStream implements AutoCloseable {
     context.makeCurrent();
     execution.beginCapture(handle);
     boolean done = false;
+    capturing = true;
     try {
       work.run();
       done = true;
     } finally {
+      capturing = false;
       if (!done) {
         abandonCapture();
       }
     }
     context.makeCurrent();
     return CudaGraph.instantiate(context, execution.endCapture(handle));
+  }
+
+  /** Whether what this thread issues is being captured. */
+  boolean isCapturing() {
+    return capturing;
   }
 
   /** The failure of the captured work is what the user must hear of, not that of ending it. */

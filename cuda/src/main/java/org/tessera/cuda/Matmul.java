@@ -13,6 +13,7 @@ import org.tessera.cuda.ffm.CublasLt.DescriptorAttribute;
 import org.tessera.cuda.ffm.CublasLt.Layouts;
 import org.tessera.cuda.ffm.CublasLt.Operands;
 import org.tessera.cuda.ffm.CublasLt.Preference;
+import org.tessera.cuda.ffm.CudaException;
 import org.tessera.error.DeviceException;
 import org.tessera.tensor.DType;
 import org.tessera.tensor.Tensor;
@@ -26,17 +27,22 @@ import org.tessera.tensor.Tensor;
  * [columns, n], and D is {@code out}, which it sees as [rows, n]. Row strides are the leading
  * dimensions, and the bias, one element a row of D, is one element a column of {@code out}.
  *
- * <p>Descriptors and the algorithm are kept by shape, strides, types and alignment. Not for several
+ * <p>Descriptors and the algorithm are kept by shape, strides, types and alignment. Which algorithm
+ * was fastest may differ from process to process, and with it the order of a sum. Not for several
  * threads at a time.
  */
 public final class Matmul implements AutoCloseable {
   /** Beyond this the library gains nothing from a better aligned operand. */
   private static final long MAX_ALIGNMENT_BYTES = 256;
 
+  /** Times that a candidate is timed; the least counts. */
+  private static final int TIMED_RUNS = 3;
+
   private final CudaContext context;
   private final CublasLt blas;
   private final long handle;
   private final MemorySegment workspace;
+  private final Search search;
   private final Arena arena = Arena.ofShared();
   private final MemorySegment alpha = arena.allocateFrom(JAVA_FLOAT, 1f);
   private final MemorySegment betaZero = arena.allocateFrom(JAVA_FLOAT, 0f);
@@ -46,13 +52,40 @@ public final class Matmul implements AutoCloseable {
   private final CudaContext.Resource resource;
 
   /**
+   * How an algorithm is chosen.
+   *
+   * @param candidates how many of those that the heuristic puts first are timed, in products of a
+   *     number of rows that recurs; 1 to take the first
+   */
+  public record Search(int candidates) {
+    /**
+     * Powers of two: sizes of recorded steps, that is, of answers decoded together, and of the
+     * chunks into which long prompts are cut.
+     */
+    private static final int LEAST_ROWS = 16;
+
+    private static final int MOST_ROWS = 8192;
+
+    private int candidatesFor(int n) {
+      boolean recurs = n >= LEAST_ROWS && n <= MOST_ROWS && Integer.bitCount(n) == 1;
+      return recurs ? candidates : 1;
+    }
+  }
+
+  /** Without timing any algorithm. */
+  public Matmul(CudaContext context, CublasLt blas, MemorySegment workspace) {
+    this(context, blas, workspace, new Search(1));
+  }
+
+  /**
    * @param workspace device memory, 32 MiB for the best algorithms on Hopper; it must not be used
    *     by two products at a time, as those of two streams would
    */
-  public Matmul(CudaContext context, CublasLt blas, MemorySegment workspace) {
+  public Matmul(CudaContext context, CublasLt blas, MemorySegment workspace, Search search) {
     this.context = context;
     this.blas = blas;
     this.workspace = workspace;
+    this.search = search;
     context.makeCurrent();
     handle = blas.createHandle();
     resource = this::close;
@@ -135,29 +168,36 @@ public final class Matmul implements AutoCloseable {
             alignment(biasAddress));
     Product product = products.get(key);
     if (product == null) {
-      product = prepare(key, biasAddress);
+      product = prepare(key, stream, new Inputs(address(x), address(w), biasAddress));
       products.put(key, product);
     }
     if (bias != null) {
       blas.setBias(product.descriptor, biasAddress, biasScratch);
     }
+    long beta = add ? betaOne.address() : betaZero.address();
+    issue(
+        product,
+        new Operands(address(w), address(x), address(out), alpha.address(), beta),
+        product.algorithm.address(),
+        stream);
+  }
+
+  private void issue(Product product, Operands operands, long algorithm, CudaStream stream) {
     blas.multiply(
         handle,
         product.descriptor,
         product.layouts,
-        new Operands(
-            address(w),
-            address(x),
-            address(out),
-            alpha.address(),
-            add ? betaOne.address() : betaZero.address()),
-        product.algorithm.address(),
+        operands,
+        algorithm,
         workspace.address(),
         workspace.byteSize(),
         stream.handle());
   }
 
-  private Product prepare(Key key, long biasAddress) {
+  /** Addresses of what a product reads. */
+  private record Inputs(long x, long w, long bias) {}
+
+  private Product prepare(Key key, CudaStream stream, Inputs inputs) {
     BlasType type = blasType(key.type);
     long descriptor = blas.createDescriptor();
     if (key.biasType == null) {
@@ -165,7 +205,7 @@ public final class Matmul implements AutoCloseable {
     } else {
       blas.set(descriptor, DescriptorAttribute.EPILOGUE, key.epilogue.withBias);
       blas.set(descriptor, DescriptorAttribute.BIAS_DATA_TYPE, blasType(key.biasType).code());
-      blas.setBias(descriptor, biasAddress, biasScratch);
+      blas.setBias(descriptor, inputs.bias, biasScratch);
     }
     Layouts layouts =
         new Layouts(
@@ -174,24 +214,82 @@ public final class Matmul implements AutoCloseable {
             blas.createLayout(blasType(key.outType), key.rows, key.n, key.outStride));
     Product product =
         new Product(descriptor, layouts, arena.allocate(CublasLt.ALGORITHM_BYTES, Long.BYTES));
+    // What is captured is not run: there is nothing to time.
+    int most = stream.isCapturing() ? 1 : search.candidatesFor(key.n);
+    MemorySegment candidates = arena.allocate(most * CublasLt.ALGORITHM_BYTES, Long.BYTES);
     long preference = blas.createPreference();
-    boolean found;
+    int found;
     try {
       blas.set(preference, Preference.MAX_WORKSPACE_BYTES, workspace.byteSize());
       blas.set(preference, Preference.MIN_ALIGNMENT_A_BYTES, key.wAlignment);
       blas.set(preference, Preference.MIN_ALIGNMENT_B_BYTES, key.xAlignment);
       blas.set(preference, Preference.MIN_ALIGNMENT_C_BYTES, key.outAlignment);
       blas.set(preference, Preference.MIN_ALIGNMENT_D_BYTES, key.outAlignment);
-      found = blas.findAlgorithm(handle, descriptor, layouts, preference, product.algorithm);
+      found = blas.findAlgorithms(handle, descriptor, layouts, preference, candidates);
     } finally {
       blas.destroyPreference(preference);
     }
-    if (!found) {
+    if (found == 0) {
       destroy(product);
       throw new DeviceException(
           "cuBLASLt %s has no algorithm for %s".formatted(blas.version(), key));
     }
+    int chosen = found == 1 ? 0 : fastest(key, product, stream, inputs, candidates, found);
+    MemorySegment.copy(
+        candidates,
+        chosen * CublasLt.ALGORITHM_BYTES,
+        product.algorithm,
+        0,
+        CublasLt.ALGORITHM_BYTES);
     return product;
+  }
+
+  /**
+   * The candidate that takes the least time when nothing is in L2, as in a step of decoding, which
+   * reads far more than L2 holds between two uses of a matrix. Where there is no memory to find
+   * out, the heuristic's first.
+   */
+  private int fastest(
+      Key key,
+      Product product,
+      CudaStream stream,
+      Inputs inputs,
+      MemorySegment candidates,
+      int count) {
+    long outBytes = ((key.n - 1) * key.outStride + key.rows) * key.outType.bytes();
+    try (DeviceRegion region = new DeviceRegion(context)) {
+      MemorySegment scratch =
+          region.allocate(Math.max(outBytes, context.properties().l2CacheBytes()));
+      Operands operands =
+          new Operands(inputs.w, inputs.x, scratch.address(), alpha.address(), betaZero.address());
+      int fastest = 0;
+      float least = Float.POSITIVE_INFINITY;
+      try (CudaEvent start = context.createEvent(true);
+          CudaEvent end = context.createEvent(true)) {
+        for (int i = 0; i < count; i++) {
+          long algorithm = candidates.address() + i * CublasLt.ALGORITHM_BYTES;
+          // The first run of an algorithm loads its kernel.
+          for (int run = 0; run <= TIMED_RUNS; run++) {
+            stream.fill(scratch, (byte) 0); // drives the matrix out of L2
+            start.record(stream);
+            issue(product, operands, algorithm, stream);
+            end.record(stream);
+            end.synchronize();
+            float milliseconds = end.millisecondsSince(start);
+            if (run > 0 && milliseconds < least) {
+              least = milliseconds;
+              fastest = i;
+            }
+          }
+        }
+      }
+      return fastest;
+    } catch (CudaException e) {
+      if (!e.isOutOfMemory()) {
+        throw e;
+      }
+      return 0;
+    }
   }
 
   /** How many different products were prepared. */

@@ -1,5 +1,6 @@
 package org.tessera.cuda;
 
+import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 
 import java.lang.foreign.MemorySegment;
@@ -31,6 +32,16 @@ final class Staging {
       long offset = reserve(bytes);
       MemorySegment.copy(source, start, ring, JAVA_INT, offset, count);
       stream.copyToDevice(ring.address() + offset, device + (long) start * Integer.BYTES, bytes);
+    }
+  }
+
+  void upload(byte[] source, long device) {
+    int chunk = (int) RING_BYTES;
+    for (int start = 0; start < source.length; start += chunk) {
+      int count = Math.min(chunk, source.length - start);
+      long offset = reserve(count);
+      MemorySegment.copy(source, start, ring, JAVA_BYTE, offset, count);
+      stream.copyToDevice(ring.address() + offset, device + start, count);
     }
   }
 

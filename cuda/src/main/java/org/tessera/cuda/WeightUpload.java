@@ -3,6 +3,7 @@ package org.tessera.cuda;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 import org.tessera.tensor.DType;
 import org.tessera.tensor.Tensor;
 
@@ -48,7 +49,24 @@ final class WeightUpload {
     batch.send();
   }
 
-  private record Task(Tensor from, long element, long count, long bufferOffset) {}
+  /** As the other, with rows {@code stride} elements apart and zeros between them. */
+  void upload(List<Tensor> parts, DType type, int stride, MemorySegment destination) {
+    if (parts.stream().allMatch(part -> part.columns() == stride)) {
+      upload(parts, type, destination);
+      return;
+    }
+    Batch batch = new Batch(type, destination);
+    for (Tensor part : parts) {
+      for (int row = 0; row < part.rows(); row++) {
+        batch.add(part, row * part.rowStride(), part.columns());
+        batch.addZeros(stride - part.columns());
+      }
+    }
+    batch.send();
+  }
+
+  /** Elements to copy into a buffer; zeros where they come from nowhere. */
+  private record Task(@Nullable Tensor from, long element, long count, long bufferOffset) {}
 
   /** What goes into one buffer, then into the next. */
   private final class Batch {
@@ -63,7 +81,11 @@ final class WeightUpload {
       this.destination = destination;
     }
 
-    void add(Tensor from, long element, long count) {
+    void addZeros(long count) {
+      add(null, 0, count);
+    }
+
+    void add(@Nullable Tensor from, long element, long count) {
       long next = element;
       long end = element + count;
       while (next < end) {
@@ -95,10 +117,15 @@ final class WeightUpload {
     }
 
     private void fill(Task task, MemorySegment buffer) {
+      Tensor from = task.from;
+      if (from == null) {
+        buffer.asSlice(task.bufferOffset, task.count * type.bytes()).fill((byte) 0);
+        return;
+      }
       HostElements.convert(
-          task.from.memory(),
-          task.element * task.from.dtype().bytes(),
-          task.from.dtype(),
+          from.memory(),
+          task.element * from.dtype().bytes(),
+          from.dtype(),
           buffer,
           task.bufferOffset,
           type,

@@ -1,11 +1,18 @@
 package org.tessera.cuda;
 
+import static java.nio.file.StandardOpenOption.READ;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
+import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
@@ -14,6 +21,7 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestReporter;
 import org.junit.jupiter.api.extension.RegisterExtension;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.tessera.cuda.ffm.CudaException;
@@ -96,13 +104,15 @@ class CudaDeviceGpuIT {
     for (DType to : List.of(DType.F32, DType.BF16, DType.F16)) {
       try (DeviceMemory memory = device.allocateRegion()) {
         Tensor placed = device.place(List.of(a, b, c), to, memory).parts().getFirst();
-        float[] back = device.download(placed);
+        int stride = Math.toIntExact(placed.rowStride());
+        float[] back = device.download(Tensor.of(to, placed.rows(), stride, placed.memory()));
         float[] expected = new float[back.length];
         int row = 0;
         for (Tensor part : List.of(a, b, c)) {
-          System.arraycopy(
-              values(part.rows() * columns), 0, expected, row * columns, part.rows() * columns);
-          row += part.rows();
+          float[] values = values(part.rows() * columns);
+          for (int i = 0; i < part.rows(); i++, row++) {
+            System.arraycopy(values, i * columns, expected, row * stride, columns);
+          }
         }
         assertThat(Arrays.mismatch(back, expected)).as("%s to %s", from, to).isEqualTo(-1);
       }
@@ -119,6 +129,34 @@ class CudaDeviceGpuIT {
           values, r * columns, memory, (long) r * stride * type.bytes(), type, columns);
     }
     return new Tensor(type, rows, columns, stride, memory);
+  }
+
+  /** A file with holes, which reads as zeros and takes no disk. */
+  @Test
+  void uploadingWeightsTakesLittleHostMemory(@TempDir Path folder) throws IOException {
+    int side = 1 << 15;
+    long bytes = 2L * side * side;
+    Path file = folder.resolve("weights");
+    try (FileChannel channel =
+            FileChannel.open(file, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE, READ);
+        Arena arena = Arena.ofShared()) {
+      channel.write(ByteBuffer.allocate(1), bytes - 1);
+      MemorySegment mapped = channel.map(FileChannel.MapMode.READ_ONLY, 0, bytes, arena);
+      Tensor weights = Tensor.of(DType.BF16, side, side, mapped);
+      long before = ownBytes();
+      Tensor placed = device.place(List.of(weights), DType.BF16, region).parts().getFirst();
+      device.stream().synchronize();
+      assertThat(ownBytes() - before).isLessThan(500L << 20);
+      assertThat(device.download(placed.rows(side - 1, side))).containsOnly(0f);
+    }
+  }
+
+  /** Resident memory of this process but for mapped files, which the system takes back at will. */
+  private static long ownBytes() throws IOException {
+    return Files.readAllLines(Path.of("/proc/self/status")).stream()
+        .filter(line -> line.startsWith("RssAnon") || line.startsWith("RssShmem"))
+        .mapToLong(line -> Long.parseLong(line.replaceAll("\\D", "")) << 10)
+        .sum();
   }
 
   @Test

@@ -1,6 +1,7 @@
 package org.tessera.cuda;
 
 import static java.lang.foreign.ValueLayout.ADDRESS;
+import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
@@ -106,6 +107,18 @@ final class FakeCuda {
   void parameters(int... bytes) {
     try (Arena arena = Arena.ofConfined()) {
       call(driver, "fake_parameters", null, bytes.length, arena.allocateFrom(JAVA_INT, bytes));
+    }
+  }
+
+  /** What the driver says passed between two events, in turn. */
+  void elapsed(float... milliseconds) {
+    try (Arena arena = Arena.ofConfined()) {
+      call(
+          driver,
+          "fake_elapsed",
+          null,
+          milliseconds.length,
+          arena.allocateFrom(JAVA_FLOAT, milliseconds));
     }
   }
 

@@ -17,17 +17,31 @@ import org.tessera.tensor.DType;
  */
 final class GpuDevice implements BeforeAllCallback, AfterAllCallback {
   private final DType activationType;
+  private final CudaTuning tuning;
   private @Nullable CudaDevice device;
 
+  /** With the defaults, whatever the system's properties are. */
   GpuDevice(DType activationType) {
+    this(activationType, CudaTuning.defaults());
+  }
+
+  GpuDevice(DType activationType, CudaTuning tuning) {
     this.activationType = activationType;
+    this.tuning = tuning;
   }
 
   /** Opens the first GPU, for the caller to close. */
   static CudaDevice open(DType activationType) {
+    return open(activationType, CudaTuning.defaults());
+  }
+
+  private static CudaDevice open(DType activationType, CudaTuning tuning) {
     CudaBackend backend =
         new CudaBackend(
-            LibrarySearch.ofSystem(), KernelCache.ofUser(), activationType, CudaOps::new);
+            LibrarySearch.ofSystem(),
+            KernelCache.ofUser(),
+            activationType,
+            device -> new CudaOps(device, tuning));
     return switch (backend.probe()) {
       case Unavailable(String reason, String remedy) ->
           throw new TestAbortedException("there is no GPU to test on: " + reason + "; " + remedy);
@@ -41,7 +55,7 @@ final class GpuDevice implements BeforeAllCallback, AfterAllCallback {
 
   @Override
   public void beforeAll(ExtensionContext context) {
-    device = open(activationType);
+    device = open(activationType, tuning);
   }
 
   @Override

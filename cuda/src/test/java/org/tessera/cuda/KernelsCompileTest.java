@@ -76,6 +76,15 @@ class KernelsCompileTest {
       compile(nvcc, source, architecture);
     }
     compile(nvcc, source, "sm_90", "-DTESSERA_F16");
+    if (source.endsWith("gemv.cu")) {
+      compile(nvcc, source, "sm_90", "-DGEMV_CLUSTER=1");
+      compile(nvcc, source, "sm_89", "-DGEMV_CLUSTER=1", "-DGEMV_STAGES=4");
+      compile(nvcc, source, "sm_100", "-DGEMV_CLUSTER=1", "-DGEMV_LATE_START=1");
+    }
+    if (source.endsWith("attention_wgmma.cu")) {
+      compile(nvcc, source, "sm_90a");
+      compile(nvcc, source, "sm_90a", "-DTESSERA_F16");
+    }
   }
 
   private void compile(String nvcc, Path source, String architecture, String... options)
@@ -86,7 +95,7 @@ class KernelsCompileTest {
                 nvcc,
                 "-std=c++17",
                 "-cubin",
-                "-arch=" + architecture,
+                "-gencode=arch=compute_%1$s,code=sm_%1$s".formatted(architecture.substring(3)),
                 "-Werror=all-warnings",
                 "-Xptxas=-v",
                 "-o",
@@ -97,7 +106,7 @@ class KernelsCompileTest {
     String output = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
     assertEquals(0, process.waitFor(), () -> String.join(" ", command) + "\n" + output);
     // A product at memory speed has no time for local memory.
-    if (source.endsWith("gemv.cu")) {
+    if (source.endsWith("gemv.cu") || source.endsWith("attention_wgmma.cu")) {
       assertFalse(SPILL.matcher(output).find(), () -> architecture + "\n" + output);
     }
   }

@@ -89,9 +89,12 @@ class KernelsGpuIT {
             "%d registers, %d bytes of local memory"
                 .formatted(kernel.registers(), kernel.localBytes()));
         assertThat(kernel.registers()).isPositive();
-        // A product at memory speed has no time for local memory; those of more rows are not used.
-        if (name.equals("gemv.cu") && !kernelName.endsWith("_m16")) {
-          assertThat(kernel.localBytes()).as(kernelName).isZero();
+        // A product at memory speed has no time for local memory. What rotates has 32 bytes, with
+        // which sincosf brings angles beyond 105,615 into a turn: positions end long before.
+        if (name.equals("gemv.cu")) {
+          assertThat(kernel.localBytes())
+              .as(kernelName)
+              .isLessThanOrEqualTo(kernelName.contains("_qkv_") ? 32 : 0);
         }
       }
     }

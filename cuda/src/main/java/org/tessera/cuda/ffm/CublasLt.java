@@ -169,17 +169,18 @@ public final class CublasLt {
   public record Layouts(long a, long b, long d) {}
 
   /**
-   * Asks for the algorithm that the heuristic puts first.
+   * Asks for the algorithms that the heuristic puts first, at most as many as {@code found} has
+   * slices of {@link #ALGORITHM_BYTES}, to which they are written in its order.
    *
-   * @param algorithm {@link #ALGORITHM_BYTES} that it is written to
-   * @return whether there is one; without one the combination of types, strides and epilogue is not
+   * @return how many there are; without one the combination of types, strides and epilogue is not
    *     supported
    */
-  public boolean findAlgorithm(
-      long handle, long descriptor, Layouts layouts, long preference, MemorySegment algorithm) {
+  public int findAlgorithms(
+      long handle, long descriptor, Layouts layouts, long preference, MemorySegment found) {
+    int most = Math.toIntExact(found.byteSize() / ALGORITHM_BYTES);
     try (Arena arena = Arena.ofConfined()) {
-      MemorySegment result = arena.allocate(RESULT_BYTES, Long.BYTES);
-      MemorySegment count = arena.allocate(JAVA_INT);
+      MemorySegment results = arena.allocate(most * RESULT_BYTES, Long.BYTES);
+      MemorySegment returned = arena.allocate(JAVA_INT);
       int status =
           api.cublasLtMatmulAlgoGetHeuristic(
               handle,
@@ -189,18 +190,22 @@ public final class CublasLt {
               layouts.d,
               layouts.d,
               preference,
-              1,
-              result,
-              count);
+              most,
+              results,
+              returned);
       if (status == NOT_SUPPORTED) {
-        return false;
+        return 0;
       }
       check(status, "cublasLtMatmulAlgoGetHeuristic");
-      if (count.get(JAVA_INT, 0) == 0 || result.get(JAVA_INT, RESULT_STATE) != SUCCESS) {
-        return false;
+      int count = 0;
+      for (int i = 0; i < returned.get(JAVA_INT, 0); i++) {
+        MemorySegment result = results.asSlice(i * RESULT_BYTES, RESULT_BYTES);
+        if (result.get(JAVA_INT, RESULT_STATE) == SUCCESS) {
+          MemorySegment.copy(result, 0, found, count * ALGORITHM_BYTES, ALGORITHM_BYTES);
+          count++;
+        }
       }
-      algorithm.copyFrom(result.asSlice(0, ALGORITHM_BYTES));
-      return true;
+      return count;
     }
   }
 

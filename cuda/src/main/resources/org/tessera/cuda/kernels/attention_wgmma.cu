@@ -164,6 +164,7 @@ struct Attention {
 
   __device__ __forceinline__ void multiply_keys(const char* k_tile) {
     const char* queries = q + threadIdx.x / WARPGROUP * QUERY_BYTES;
+    hold_registers<KEYS / 2>(scores);
     start_products();
 #pragma unroll
     for (int s = 0; s < STEPS; s++) {
@@ -173,6 +174,7 @@ struct Attention {
           describe(k_tile + s / 4 * TILE_PANEL_BYTES + column_bytes, 0), s > 0);
     }
     finish_products();
+    hold_registers<KEYS / 2>(scores);
   }
 
   template <typename SeenBy>
@@ -237,6 +239,7 @@ struct Attention {
         weights[s][i] = pack2(scores[s * 8 + 2 * i], scores[s * 8 + 2 * i + 1]);
       }
     }
+    hold_registers<WIDTH / 2>(sums);
     start_products();
 #pragma unroll
     for (int s = 0; s < KEYS / 16; s++) {
@@ -244,6 +247,7 @@ struct Attention {
                                 describe(v_tile + s * 16 * PANEL_ROW_BYTES, TILE_PANEL_BYTES));
     }
     finish_products();
+    hold_registers<WIDTH / 2>(sums);
   }
 
   __device__ __forceinline__ void store() const {

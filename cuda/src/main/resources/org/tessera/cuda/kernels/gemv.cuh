@@ -37,6 +37,15 @@
 #define GEMV_BLOCKS_PER_SM 2
 #endif
 
+/**
+ * Whether the next kernel may start only when a block has asked for the last of its matrix. Then
+ * what that kernel asks for keeps memory busy while the sums of this one are finished; where it
+ * starts at once, it has filled its ring long before and waits as well.
+ */
+#ifndef GEMV_LATE_START
+#define GEMV_LATE_START 0
+#endif
+
 /** With the producer eight: two blocks of 128 registers a thread fit an SM. */
 constexpr int GEMV_WARPS = 7;
 /** Threads that consume; a block has a warp more. */
@@ -184,6 +193,9 @@ __device__ __forceinline__ void produce(GemvShared<HALVES>& shared, const GemvIn
         place.advance();
       }
     }
+  }
+  if (GEMV_LATE_START) {
+    start_next_kernel();
   }
 }
 
@@ -434,7 +446,9 @@ __device__ __forceinline__ void run_gemv(const GemvInput& in, int tiles, RowOfTi
   if (CLUSTER > 1) {
     arrive_at_cluster_barrier();
   }
-  start_next_kernel();
+  if (!GEMV_LATE_START) {
+    start_next_kernel();
+  }
   const GemvShare share(tiles, in.columns);
   if (threadIdx.x >= GEMV_CONSUMERS) {
     produce<HALVES>(shared, in, share, row_of_tile);

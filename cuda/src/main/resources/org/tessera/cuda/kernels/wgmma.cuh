@@ -48,6 +48,15 @@ __device__ __forceinline__ void finish_products() {
   asm volatile("wgmma.wait_group.sync.aligned 0;" ::: "memory");
 }
 
+/** Between products and what else touches their registers, which the compiler must not move past. */
+template <int COUNT>
+__device__ __forceinline__ void hold_registers(float* d) {
+#pragma unroll
+  for (int i = 0; i < COUNT; i++) {
+    asm volatile("" : "+f"(d[i])::"memory");
+  }
+}
+
 // d = a b^T, or d += where accumulate is not 0; a [64, 16] and b [n, 16] in shared memory.
 
 __device__ __forceinline__ void wgmma_shared_n64(float d[32], u64 a, u64 b, int accumulate) {

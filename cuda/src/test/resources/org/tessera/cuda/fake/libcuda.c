@@ -14,6 +14,9 @@ static int parameter_bytes[16];
 static int parameter_count = -1;
 static long free_bytes = 1L << 30;
 static int driver_version = 13000;
+static float elapsed[32];
+static int elapsed_count;
+static int elapsed_used;
 
 enum { MEMORY, HOST, STREAM, EVENT, GRAPH, EXEC, MODULE, CONTEXT };
 
@@ -25,6 +28,7 @@ void fake_reset(void) {
   parameter_count = 0;
   free_bytes = 1L << 30;
   driver_version = 13000;
+  elapsed_count = 0;
 }
 const char* fake_log(void) { return log_text; }
 void fake_clear_log(void) { log_used = 0; log_text[0] = 0; }
@@ -36,6 +40,11 @@ long fake_live(int kind) { return live[kind]; }
 void fake_parameters(int count, const int* bytes) {
   parameter_count = count;
   memcpy(parameter_bytes, bytes, count * sizeof(int));
+}
+void fake_elapsed(int count, const float* milliseconds) {
+  elapsed_count = count;
+  elapsed_used = 0;
+  memcpy(elapsed, milliseconds, count * sizeof(float));
 }
 void fake_version(int version) { driver_version = version; }
 
@@ -153,7 +162,11 @@ R cuGraphDestroy(P g) { CALL(""); live[GRAPH]--; return 0; }
 R cuEventCreate(P* e, unsigned flags) { CALL("%u", flags); *e = 0xe1; live[EVENT]++; return 0; }
 R cuEventRecord(P e, P s) { CALL(""); return 0; }
 R cuEventSynchronize(P e) { CALL(""); return 0; }
-R cuEventElapsedTime(float* ms, P a, P b) { CALL(""); *ms = 2.5f; return 0; }
+R cuEventElapsedTime(float* ms, P a, P b) {
+  CALL("");
+  *ms = elapsed_count > 0 ? elapsed[elapsed_used++ % elapsed_count] : 2.5f;
+  return 0;
+}
 R cuEventDestroy_v2(P e) { CALL(""); live[EVENT]--; return 0; }
 R cuModuleLoadData(P* m, const void* image) {
   CALL("%.40s", (const char*)image);
