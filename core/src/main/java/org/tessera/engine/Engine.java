@@ -34,6 +34,9 @@ public final class Engine implements AutoCloseable {
   private volatile boolean closed;
   private volatile EngineStats stats;
 
+  /** Pictures and prompts take turns, so that answers never wait for both. */
+  private boolean encodedLast;
+
   /**
    * @param runner the model on its devices, with a cache of the size that {@code options} give;
    *     closed with this engine
@@ -151,11 +154,13 @@ public final class Engine implements AutoCloseable {
       }
     }
     scheduler.admit();
-    Generation toEncode = scheduler.nextToEncode();
+    boolean promptsTurn = encodedLast && scheduler.continuesAnswers();
+    Generation toEncode = promptsTurn ? null : scheduler.nextToEncode();
     if (toEncode != null) {
       encodeImages(toEncode);
     }
-    Scheduler.Plan plan = scheduler.plan();
+    encodedLast = toEncode != null;
+    Scheduler.Plan plan = scheduler.plan(/* withPrompts= */ !encodedLast);
     for (Generation generation : plan.starved()) {
       finish(generation, FinishReason.LENGTH);
     }

@@ -39,20 +39,31 @@ final class Guard implements Filter {
     response.header(HeaderNames.create("x-content-type-options"), "nosniff");
     response.header(HeaderNames.CACHE_CONTROL, "no-store");
     try (var running = state.enter()) {
-      String path = request.prologue().uriPath().rawPath();
-      boolean health = path.equals(HEALTH);
+      if (isAllowed(request, response)) {
+        chain.proceed();
+      }
+    } finally {
+      ClientConnection.CURRENT.get().arm(options.limits().headerTimeout());
+    }
+  }
+
+  /** Where it is not, or is a preflight, that is answered here. */
+  private boolean isAllowed(RoutingRequest request, RoutingResponse response) {
+    boolean health = request.prologue().uriPath().rawPath().equals(HEALTH);
+    try {
       if (!health) {
         checkHost(request);
       }
       if (checkOrigin(request, response)) {
-        return; // a preflight
+        return false;
       }
       if (!health) {
         checkKey(request);
       }
-      chain.proceed();
-    } finally {
-      ClientConnection.CURRENT.get().arm(options.limits().headerTimeout());
+      return true;
+    } catch (RuntimeException e) {
+      Errors.send(request, response, e);
+      return false;
     }
   }
 

@@ -54,8 +54,16 @@ final class Routes {
     routing.addFilter(guard).error(Throwable.class, Errors::send).any(this::dispatch);
   }
 
+  private void dispatch(ServerRequest request, ServerResponse response) {
+    try {
+      answer(request, response);
+    } catch (Throwable failure) {
+      Errors.send(request, response, failure);
+    }
+  }
+
   /** Paths are compared as they come, so that no second spelling of one passes by the guard. */
-  private void dispatch(ServerRequest request, ServerResponse response) throws Exception {
+  private void answer(ServerRequest request, ServerResponse response) throws Exception {
     String path = request.prologue().uriPath().rawPath();
     String method = request.prologue().method().text();
     boolean reads = method.equals("GET") || method.equals("HEAD");
