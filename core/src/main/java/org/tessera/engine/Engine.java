@@ -81,9 +81,10 @@ public final class Engine implements AutoCloseable {
     return generation;
   }
 
-  /** As of the last step. */
+  /** As of the last step, but for what waits: that counts at once. */
   public EngineStats stats() {
-    return stats;
+    EngineStats last = stats;
+    return last.withWaiting(Math.max(0, admitted.get() - last.running()));
   }
 
   /** Fails what is running, then closes the runner. */
@@ -176,7 +177,7 @@ public final class Engine implements AutoCloseable {
       generation.visionNanos += System.nanoTime() - start;
     } catch (RuntimeException e) {
       fail(generation, e);
-    } catch (OutOfMemoryError | InternalError e) {
+    } catch (Error e) {
       fail(generation, machineFailure(e));
     }
   }
@@ -191,7 +192,7 @@ public final class Engine implements AutoCloseable {
       // What the step left behind is unknown: everyone who took part in it is told.
       generations.forEach(generation -> fail(generation, e));
       return;
-    } catch (OutOfMemoryError | InternalError e) {
+    } catch (Error e) {
       generations.forEach(generation -> fail(generation, machineFailure(e)));
       return;
     }
@@ -299,12 +300,19 @@ public final class Engine implements AutoCloseable {
     stats = scheduler.stats();
   }
 
-  /** Reading a mapped file that was cut meanwhile is an InternalError to the JVM. */
-  private static GenerationException machineFailure(VirtualMachineError cause) {
+  /**
+   * Whatever it is, it is the end of the generations at work and not of the engine. Reading a
+   * mapped file that was cut meanwhile is an InternalError to the JVM.
+   */
+  private static GenerationException machineFailure(Error cause) {
     return new GenerationException(
-        cause instanceof OutOfMemoryError
-            ? "memory did not suffice for this request: use fewer pictures or a shorter prompt"
-            : "the weights could not be read: the checkpoint's files changed while in use",
+        switch (cause) {
+          case OutOfMemoryError _ ->
+              "memory did not suffice for this request: use fewer pictures or a shorter prompt";
+          case InternalError _ ->
+              "the weights could not be read: the checkpoint's files changed while in use";
+          default -> "the answer could not be computed";
+        },
         cause);
   }
 

@@ -18,4 +18,9 @@ public record EngineStats(
     int usedKvBlocks,
     long queriedTokens,
     long cachedTokens,
-    long preemptions) {}
+    long preemptions) {
+  EngineStats withWaiting(int value) {
+    return new EngineStats(
+        running, value, kvBlocks, usedKvBlocks, queriedTokens, cachedTokens, preemptions);
+  }
+}

@@ -41,7 +41,11 @@ final class CompletionRoute implements Handler {
     Call call = bodies.parse(request, this::parse);
     Sink sink = new Sink(call, response);
     try {
-      answers.run(() -> tessera.stream(call.request(), call.choices()), sink, sink::stalledNanos);
+      answers.run(
+          call.request().generation(),
+          () -> tessera.stream(call.request(), call.choices()),
+          sink,
+          sink::stalledNanos);
     } catch (RuntimeException e) {
       sink.fail(e);
       return;

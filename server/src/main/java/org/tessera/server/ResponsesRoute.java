@@ -48,7 +48,11 @@ final class ResponsesRoute implements Handler {
       ResponseSink sink =
           new ResponseSink(call.chat(), call.answer(), call.stream() ? response : null);
       try {
-        answers.run(() -> List.of(tessera.stream(call.chat())), sink, sink::stalledNanos);
+        answers.run(
+            call.chat().generation(),
+            () -> List.of(tessera.stream(call.chat())),
+            sink,
+            sink::stalledNanos);
       } catch (RuntimeException e) {
         sink.fail(e);
         return;

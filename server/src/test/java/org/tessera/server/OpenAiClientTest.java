@@ -151,6 +151,7 @@ class OpenAiClientTest {
         params("tiny")
             .addUserMessage("Rain?")
             .maxCompletionTokens(200)
+            .parallelToolCalls(false)
             .addTool(tool("Whether it rains."));
     ChatCompletionCreateParams question =
         conversation.toolChoice(ChatCompletionToolChoiceOption.Auto.REQUIRED).build();

@@ -59,13 +59,16 @@ class SpringAiClientTest {
                 .text("What colour is the circle?")
                 .media(new Media(MimeTypeUtils.IMAGE_PNG, new ByteArrayResource(picture)))
                 .build());
-    OpenAiChatModel model = model(options(KEY, "tiny").streamUsage(true));
+    // Spring puts the text before the picture. The demo model was taught the other order: it sees
+    // the colour nevertheless, but answers in this form only where it must.
+    List<String> sentences = List.of("The circle is red.", "The circle is blue.");
+    OpenAiChatModel model =
+        model(options(KEY, "tiny").streamUsage(true).extraBody(Map.of("guided_choice", sentences)));
 
     ChatResponse whole = model.call(question);
     List<ChatResponse> streamed = model.stream(question).collectList().block();
 
-    // Spring puts the text before the picture; the demo model was taught the other order.
-    assertThat(text(whole).strip()).isEqualTo("The circle is " + colour + ".");
+    assertThat(text(whole)).isEqualTo("The circle is " + colour + ".");
     StringBuilder pieces = new StringBuilder();
     streamed.forEach(response -> pieces.append(text(response)));
     assertThat(pieces.toString()).isEqualTo(text(whole));

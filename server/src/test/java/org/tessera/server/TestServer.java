@@ -39,9 +39,9 @@ final class TestServer implements AutoCloseable {
   private final HttpClient client =
       HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).build();
 
-  private TestServer(Tessera tessera, ServerOptions options) {
+  private TestServer(Tessera tessera, ServerOptions options, Internet internet) {
     this.tessera = tessera;
-    this.server = TesseraServer.start(tessera, options);
+    this.server = TesseraServer.start(tessera, options, internet);
   }
 
   static TestServer start() {
@@ -49,9 +49,13 @@ final class TestServer implements AutoCloseable {
   }
 
   static TestServer start(ServerOptions options) {
+    return start(options, Internet.real());
+  }
+
+  static TestServer start(ServerOptions options, Internet internet) {
     LoadOptions load =
         LoadOptions.defaults().withDevice("cpu").withContextTokens(4096).withMaxWaiting(8);
-    return new TestServer(Tessera.load(CONFORMANCE.resolve("checkpoint"), load), options);
+    return new TestServer(Tessera.load(CONFORMANCE.resolve("checkpoint"), load), options, internet);
   }
 
   static TestServer start(Path checkpoint, ServerOptions options) {
@@ -59,7 +63,13 @@ final class TestServer implements AutoCloseable {
   }
 
   static TestServer start(Path checkpoint, LoadOptions load, ServerOptions options) {
-    return new TestServer(Tessera.load(checkpoint, load.withDevice("cpu")), options);
+    return startOn("cpu", checkpoint, load, options);
+  }
+
+  static TestServer startOn(
+      String device, Path checkpoint, LoadOptions load, ServerOptions options) {
+    return new TestServer(
+        Tessera.load(checkpoint, load.withDevice(device)), options, Internet.real());
   }
 
   /** The model that ships, as {@code tessera serve} starts it, with an API key or without. */
@@ -218,6 +228,13 @@ final class TestServer implements AutoCloseable {
 
   static String dataUrl(byte[] picture) {
     return "data:image/png;base64," + Base64.getEncoder().encodeToString(picture);
+  }
+
+  /** After an attack: others are answered, nothing is held. */
+  void assertUnharmed(String... headers) throws InterruptedException {
+    assertThat(post("/v1/chat/completions", chat("\"x\"", ""), headers).statusCode())
+        .isEqualTo(200);
+    awaitIdle();
   }
 
   /** A chat request of one question with further fields, each with a comma before it. */
