@@ -67,18 +67,28 @@ public final class Engine implements AutoCloseable {
     Generation generation =
         new Generation(nextId.getAndIncrement(), request, listener, pool, runner.spec());
     synchronized (inbox) {
-      if (closed) {
-        throw closedException();
-      }
-      if (admitted.get() - options.maxRunning() >= options.maxWaiting()) {
-        throw new OverloadedException(
-            "%d requests wait for their turn already; try again later"
-                .formatted(options.maxWaiting()));
-      }
+      requireRoom();
       admitted.incrementAndGet();
       inbox.add(() -> scheduler.enqueue(generation));
     }
     return generation;
+  }
+
+  /**
+   * Says what {@link #submit} would say now, before a request costs anything.
+   *
+   * @throws OverloadedException where as many wait as may
+   * @throws GenerationException where the engine is closed
+   */
+  public void requireRoom() {
+    if (closed) {
+      throw closedException();
+    }
+    if (admitted.get() - options.maxRunning() >= options.maxWaiting()) {
+      throw new OverloadedException(
+          "%d requests wait for their turn already; try again later"
+              .formatted(options.maxWaiting()));
+    }
   }
 
   /** As of the last step, but for what waits: that counts at once. */

@@ -65,8 +65,8 @@ final class Bodies {
   }
 
   /**
-   * Lets a body that is moderately too large come to its end: were the connection closed before, its
-   * client would hear of a broken connection instead of the refusal.
+   * Lets a body that is moderately too large come to its end: were the connection closed before,
+   * its client would hear of a broken connection instead of the refusal.
    */
   private void drain(InputStream in) {
     byte[] buffer = new byte[1 << 14];

@@ -51,6 +51,7 @@ final class ChatRoute implements Handler {
 
   @Override
   public void handle(ServerRequest request, ServerResponse response) {
+    tessera.requireRoom();
     try (PictureMemory memory = parser.memory()) {
       answer(bodies.parse(request, body -> parse(body, memory)), response);
     }

@@ -38,6 +38,7 @@ final class CompletionRoute implements Handler {
 
   @Override
   public void handle(ServerRequest request, ServerResponse response) {
+    tessera.requireRoom();
     Call call = bodies.parse(request, this::parse);
     Sink sink = new Sink(call, response);
     try {

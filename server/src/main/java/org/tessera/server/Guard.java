@@ -1,8 +1,10 @@
 package org.tessera.server;
 
 import io.helidon.http.HeaderNames;
+import io.helidon.http.HeaderValues;
 import io.helidon.http.Method;
 import io.helidon.http.Status;
+import io.helidon.webserver.CloseConnectionException;
 import io.helidon.webserver.http.Filter;
 import io.helidon.webserver.http.FilterChain;
 import io.helidon.webserver.http.RoutingRequest;
@@ -44,6 +46,11 @@ final class Guard implements Filter {
       }
     } finally {
       ClientConnection.CURRENT.get().arm(options.limits().headerTimeout());
+    }
+    // Helidon leaves it to the client to close; one that reads to the end would wait for ever.
+    if (request.headers().containsToken(HeaderValues.CONNECTION_CLOSE)
+        || response.headers().containsToken(HeaderValues.CONNECTION_CLOSE)) {
+      throw new CloseConnectionException("this was the connection's last request");
     }
   }
 

@@ -43,6 +43,7 @@ final class ResponsesRoute implements Handler {
 
   @Override
   public void handle(ServerRequest request, ServerResponse response) {
+    tessera.requireRoom();
     try (PictureMemory memory = parser.memory()) {
       Call call = bodies.parse(request, body -> parse(body, memory));
       ResponseSink sink =

@@ -5,6 +5,7 @@ import static org.tessera.server.TestServer.chat;
 import static org.tessera.server.TestServer.dataUrl;
 import static org.tessera.server.TestServer.json;
 
+import java.io.IOException;
 import java.net.http.HttpResponse;
 import java.util.ArrayList;
 import java.util.List;
@@ -271,6 +272,18 @@ class ChatContractTest {
 
     assertThat(response.statusCode()).isEqualTo(200);
     assertThat(response.headers().firstValue("x-request-id")).hasValue("abc-1");
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"", ",\"stream\":true"})
+  void aConnectionThatIsToBeClosedIs(String stream) throws IOException {
+    String body = chat(QUESTION, stream);
+    String answer =
+        server.raw(
+            "POST %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"
+                .formatted(CHAT, body.length(), body));
+
+    assertThat(answer).contains("200 OK", "Connection: close", "assistant");
   }
 
   @Test
