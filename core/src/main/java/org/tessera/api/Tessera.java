@@ -234,6 +234,16 @@ public final class Tessera implements AutoCloseable {
     return tokenizer.bytes(tokenId);
   }
 
+  /**
+   * Refuses early: whoever is about to decode pictures for a request may ask first whether there is
+   * room for it.
+   *
+   * @throws org.tessera.error.OverloadedException where as many requests wait as may
+   */
+  public void requireRoom() {
+    engines.requireRoom();
+  }
+
   /** What the model is busy with, and what it has done since it was loaded. */
   public EngineStats stats() {
     return engines.stats();

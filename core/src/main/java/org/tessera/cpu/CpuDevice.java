@@ -41,6 +41,18 @@ final class CpuDevice implements Device {
     return DType.F32;
   }
 
+  /** Cores are busy with few rows already: more of them take longer, and nothing is gained. */
+  @Override
+  public int mixedPrefillRows() {
+    return 32;
+  }
+
+  /** A slice keeps all cores busy by itself, and longer than a token takes. */
+  @Override
+  public int visionSlices() {
+    return 1;
+  }
+
   @Override
   public boolean copiesWeights() {
     return false;

@@ -50,6 +50,14 @@ public interface Device extends AutoCloseable {
     return 256;
   }
 
+  /**
+   * Rows of a prompt that this device computes about as fast as a few: so many may join a step that
+   * continues answers without making these wait.
+   */
+  default int mixedPrefillRows() {
+    return prefillRows();
+  }
+
   /** Slices of pictures that this device encodes in one go. */
   default int visionSlices() {
     return 4;

@@ -266,17 +266,22 @@ public final class DeployedModel implements AutoCloseable {
    */
   public EngineOptions engineOptions(OptionalInt contextTokens) {
     int prefillRows = Integer.MAX_VALUE;
+    int mixedPrefillRows = Integer.MAX_VALUE;
     int visionSlices = Integer.MAX_VALUE;
     for (LoadedReplica replica : replicas) {
       for (Stage stage : replica.stages()) {
         for (Member rank : stage.ranks()) {
           prefillRows = Math.min(prefillRows, rank.device().prefillRows());
+          mixedPrefillRows = Math.min(mixedPrefillRows, rank.device().mixedPrefillRows());
         }
       }
       visionSlices = Math.min(visionSlices, visionSlices(replica));
     }
     return EngineOptions.forTokens(
-        contextTokens.orElseGet(this::affordableTokens), prefillRows, visionSlices);
+        contextTokens.orElseGet(this::affordableTokens),
+        prefillRows,
+        mixedPrefillRows,
+        visionSlices);
   }
 
   private static int visionSlices(LoadedReplica replica) {

@@ -42,6 +42,9 @@ public final class Engine implements AutoCloseable {
 
   private @Nullable Throwable closeFailure; // written by the thread, read when it has ended
 
+  /** Pictures and prompts take turns, so that answers never wait for both. */
+  private boolean encodedLast;
+
   /**
    * @param runner the model on its devices, with a cache of the size that {@code options} give;
    *     closed with this engine
@@ -67,14 +70,7 @@ public final class Engine implements AutoCloseable {
     Generation generation =
         new Generation(nextId.getAndIncrement(), request, listener, pool, runner);
     synchronized (inbox) {
-      if (closed) {
-        throw closedException();
-      }
-      if (admitted.get() - options.maxRunning() >= options.maxWaiting()) {
-        throw new OverloadedException(
-            "%d requests wait for their turn already; try again later"
-                .formatted(options.maxWaiting()));
-      }
+      requireRoom();
       admitted.incrementAndGet();
       inbox.add(() -> scheduler.enqueue(generation));
     }
@@ -93,9 +89,27 @@ public final class Engine implements AutoCloseable {
     }
   }
 
-  /** As of the last step. */
+  /**
+   * Says what {@link #submit} would say now, before a request costs anything.
+   *
+   * @throws OverloadedException where as many wait as may
+   * @throws GenerationException where the engine is closed
+   */
+  public void requireRoom() {
+    if (closed) {
+      throw closedException();
+    }
+    if (admitted.get() - options.maxRunning() >= options.maxWaiting()) {
+      throw new OverloadedException(
+          "%d requests wait for their turn already; try again later"
+              .formatted(options.maxWaiting()));
+    }
+  }
+
+  /** As of the last step, but for what waits: that counts at once. */
   public EngineStats stats() {
-    return stats;
+    EngineStats last = stats;
+    return last.withWaiting(Math.max(0, admitted.get() - last.running()));
   }
 
   EngineOptions options() {
@@ -190,11 +204,13 @@ public final class Engine implements AutoCloseable {
       }
     }
     scheduler.admit();
-    Generation toEncode = scheduler.nextToEncode();
+    boolean promptsTurn = encodedLast && scheduler.continuesAnswers();
+    Generation toEncode = promptsTurn ? null : scheduler.nextToEncode();
     if (toEncode != null) {
       encodeImages(toEncode);
     }
-    Scheduler.Plan plan = scheduler.plan();
+    encodedLast = toEncode != null;
+    Scheduler.Plan plan = scheduler.plan(/* withPrompts= */ !encodedLast);
     for (Generation generation : plan.starved()) {
       finish(generation, FinishReason.LENGTH);
     }
@@ -210,7 +226,7 @@ public final class Engine implements AutoCloseable {
       generation.visionNanos += System.nanoTime() - start;
     } catch (RuntimeException e) {
       fail(generation, e);
-    } catch (OutOfMemoryError | InternalError e) {
+    } catch (Error e) {
       fail(generation, machineFailure(e));
     }
   }
@@ -225,7 +241,7 @@ public final class Engine implements AutoCloseable {
       // What the step left behind is unknown: everyone who took part in it is told.
       generations.forEach(generation -> fail(generation, e));
       return;
-    } catch (OutOfMemoryError | InternalError e) {
+    } catch (Error e) {
       generations.forEach(generation -> fail(generation, machineFailure(e)));
       return;
     }
@@ -340,12 +356,19 @@ public final class Engine implements AutoCloseable {
     }
   }
 
-  /** Reading a mapped file that was cut meanwhile is an InternalError to the JVM. */
-  private static GenerationException machineFailure(VirtualMachineError cause) {
+  /**
+   * Whatever it is, it is the end of the generations at work and not of the engine. Reading a
+   * mapped file that was cut meanwhile is an InternalError to the JVM.
+   */
+  private static GenerationException machineFailure(Error cause) {
     return new GenerationException(
-        cause instanceof OutOfMemoryError
-            ? "memory did not suffice for this request: use fewer pictures or a shorter prompt"
-            : "the weights could not be read: the checkpoint's files changed while in use",
+        switch (cause) {
+          case OutOfMemoryError _ ->
+              "memory did not suffice for this request: use fewer pictures or a shorter prompt";
+          case InternalError _ ->
+              "the weights could not be read: the checkpoint's files changed while in use";
+          default -> "the answer could not be computed";
+        },
         cause);
   }
 

@@ -8,7 +8,10 @@ import org.tessera.device.Device;
  * @param kvBlocks blocks of the key/value cache
  * @param kvBlockRows positions a block
  * @param maxRunning generations that share a step at most
- * @param prefillRows prompt positions computed in one step at most, so that running answers go on
+ * @param prefillRows prompt positions computed in one step at most
+ * @param mixedPrefillRows prompt positions in a step that also continues answers, unless there are
+ *     more of these: then as many as there are answers, so that a new prompt about doubles the time
+ *     to their next token
  * @param visionSlices slices encoded in one step at most
  * @param maxWaiting generations that wait for their turn at most; further ones are refused
  */
@@ -17,12 +20,18 @@ public record EngineOptions(
     int kvBlockRows,
     int maxRunning,
     int prefillRows,
+    int mixedPrefillRows,
     int visionSlices,
     int maxWaiting) {
   private static final int KV_BLOCK_ROWS = 16;
 
   public EngineOptions {
-    if (kvBlocks < 1 || kvBlockRows < 1 || maxRunning < 1 || prefillRows < 1 || visionSlices < 1) {
+    if (kvBlocks < 1
+        || kvBlockRows < 1
+        || maxRunning < 1
+        || prefillRows < 1
+        || mixedPrefillRows < 1
+        || visionSlices < 1) {
       throw new IllegalArgumentException("every limit of an engine must be at least 1");
     }
     if (maxWaiting < 0) {
@@ -30,10 +39,17 @@ public record EngineOptions(
     }
   }
 
-  /** Without a limit to the queue. */
+  /** Without a limit to the queue, and with steps of one size. */
   public EngineOptions(
       int kvBlocks, int kvBlockRows, int maxRunning, int prefillRows, int visionSlices) {
-    this(kvBlocks, kvBlockRows, maxRunning, prefillRows, visionSlices, Integer.MAX_VALUE);
+    this(
+        kvBlocks,
+        kvBlockRows,
+        maxRunning,
+        prefillRows,
+        prefillRows,
+        visionSlices,
+        Integer.MAX_VALUE);
   }
 
   /** With room for {@code tokens} positions in all sequences together. */
@@ -43,17 +59,26 @@ public record EngineOptions(
 
   /** With room for {@code tokens} positions, and steps of the size that suits a device. */
   public static EngineOptions forTokens(int tokens, Device device) {
-    return forTokens(tokens, device.prefillRows(), device.visionSlices());
+    return forTokens(
+        tokens, device.prefillRows(), device.mixedPrefillRows(), device.visionSlices());
   }
 
   /** With room for {@code tokens} positions, and steps of a given size. */
-  public static EngineOptions forTokens(int tokens, int prefillRows, int visionSlices) {
+  public static EngineOptions forTokens(
+      int tokens, int prefillRows, int mixedPrefillRows, int visionSlices) {
     return new EngineOptions(
-        Math.ceilDiv(tokens, KV_BLOCK_ROWS), KV_BLOCK_ROWS, 64, prefillRows, visionSlices);
+        Math.ceilDiv(tokens, KV_BLOCK_ROWS),
+        KV_BLOCK_ROWS,
+        64,
+        prefillRows,
+        mixedPrefillRows,
+        visionSlices,
+        Integer.MAX_VALUE);
   }
 
   public EngineOptions withMaxWaiting(int value) {
-    return new EngineOptions(kvBlocks, kvBlockRows, maxRunning, prefillRows, visionSlices, value);
+    return new EngineOptions(
+        kvBlocks, kvBlockRows, maxRunning, prefillRows, mixedPrefillRows, visionSlices, value);
   }
 
   /** Positions that fit in the cache. */

@@ -35,4 +35,9 @@ public record EngineStats(
     return new EngineStats(
         running, waiting + count, kvBlocks, usedKvBlocks, queriedTokens, cachedTokens, preemptions);
   }
+
+  EngineStats withWaiting(int value) {
+    return new EngineStats(
+        running, value, kvBlocks, usedKvBlocks, queriedTokens, cachedTokens, preemptions);
+  }
 }

@@ -70,20 +70,30 @@ public final class Replicas implements AutoCloseable {
     Submission submission = new Submission(request, listener, hashes);
     List<Runnable> told;
     synchronized (this) {
-      if (closed) {
-        throw new GenerationException("the engine was closed before the answer was finished");
-      }
-      throwIfAllFailed();
-      int maxWaiting = replicas.getFirst().engine.options().maxWaiting();
-      if (replicas.stream().noneMatch(Replica::hasRoom) && waiting.size() >= maxWaiting) {
-        throw new OverloadedException(
-            "%d requests wait for their turn already; try again later".formatted(maxWaiting));
-      }
+      requireRoom();
       waiting.addLast(submission);
       told = dispatch();
     }
     told.forEach(Runnable::run);
     return submission;
+  }
+
+  /**
+   * Says what {@link #submit} would say now, before a request costs anything.
+   *
+   * @throws OverloadedException where as many wait as may
+   * @throws GenerationException where this is closed or all engines have failed
+   */
+  public synchronized void requireRoom() {
+    if (closed) {
+      throw new GenerationException("the engine was closed before the answer was finished");
+    }
+    throwIfAllFailed();
+    int maxWaiting = replicas.getFirst().engine.options().maxWaiting();
+    if (replicas.stream().noneMatch(Replica::hasRoom) && waiting.size() >= maxWaiting) {
+      throw new OverloadedException(
+          "%d requests wait for their turn already; try again later".formatted(maxWaiting));
+    }
   }
 
   /** Of all engines together. */

@@ -100,11 +100,13 @@ final class Scheduler {
 
   /**
    * Positions to compute now; generations that found no room while nothing else runs are starved.
+   *
+   * @param withPrompts whether prompts go on too where there are answers to continue
    */
-  Plan plan() {
+  Plan plan(boolean withPrompts) {
     Step step = new Step();
     List<Generation> starved = new ArrayList<>();
-    int budget = options.prefillRows();
+    int budget = prefillBudget(withPrompts);
     for (Generation generation : List.copyOf(running)) {
       if (!running.contains(generation)
           || generation.features.isMissingFrom(generation.firstPendingPosition())) {
@@ -131,6 +133,32 @@ final class Scheduler {
       }
     }
     return new Plan(step, starved);
+  }
+
+  /** Whether some generation waits for nothing but its next token. */
+  boolean continuesAnswers() {
+    return answers() > 0;
+  }
+
+  private int answers() {
+    int answers = 0;
+    for (Generation generation : running) {
+      for (Sequence sequence : generation.sequences) {
+        answers += sequence.pending() == 1 ? 1 : 0;
+      }
+    }
+    return answers;
+  }
+
+  /** Prompt positions that a step may hold: fewer where answers wait for its end. */
+  private int prefillBudget(boolean withPrompts) {
+    int answers = answers();
+    if (answers == 0) {
+      return options.prefillRows();
+    }
+    return withPrompts
+        ? Math.min(options.prefillRows(), Math.max(answers, options.mixedPrefillRows()))
+        : 0;
   }
 
   /** A step, and the generations that the whole cache cannot hold any longer. */

@@ -9,6 +9,8 @@ import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterAll;
@@ -72,6 +74,30 @@ class EngineTest {
   }
 
   @Test
+  void aLongPromptJoinsARunningAnswerInSmallSteps() throws Exception {
+    EngineOptions options =
+        new EngineOptions(64, 4, 8, 16, 3, 2, Integer.MAX_VALUE); // 16 rows, 3 beside an answer
+    CountingModel model = new CountingModel();
+    model.gate = new CountDownLatch(1);
+    int[] prompt = IntStream.range(0, 100).map(i -> i % 30).toArray();
+    GenerationOptions untilCancelled =
+        GenerationOptions.greedy().withMaxNewTokens(1_000_000).withMinNewTokens(1_000_000);
+    try (Engine engine = new Engine(new RankRunner(model, device, options), options)) {
+      engine.submit(request(new int[] {1}, 5).with(untilCancelled), new Answer(1_000_000));
+      Answer late = Answer.of(engine, prompt, 3);
+      model.gate.countDown();
+
+      assertThat(late.result().tokenIds()).containsExactly(10, 11, 12);
+      assertThat(model.stepRows).contains(4).allMatch(rows -> rows <= 4);
+    }
+    model.stepRows.clear();
+    try (Engine engine = new Engine(new RankRunner(model, device, options), options)) {
+      assertThat(Answer.of(engine, prompt, 3).result().tokenIds()).containsExactly(10, 11, 12);
+      assertThat(model.stepRows).contains(16);
+    }
+  }
+
+  @Test
   void moreGenerationsThanTheCacheHoldsAllEndAsTheyWouldAlone() throws Exception {
     try (Engine engine = engine(8)) {
       List<Answer> answers = new ArrayList<>();
@@ -122,7 +148,7 @@ class EngineTest {
 
   @Test
   void aFullQueueRefusesUntilThereIsRoom() throws Exception {
-    EngineOptions options = new EngineOptions(64, 4, 1, 16, 2, 1);
+    EngineOptions options = new EngineOptions(64, 4, 1, 16, 2).withMaxWaiting(1);
     try (Engine engine =
         new Engine(new RankRunner(new CountingModel(), device, options), options)) {
       Answer running = new Answer(Integer.MAX_VALUE);
@@ -236,6 +262,11 @@ class EngineTest {
 
   /** Its hidden state is the token id. */
   private static final class CountingModel implements VisionLanguageModel {
+    private final List<Integer> stepRows = new CopyOnWriteArrayList<>();
+
+    /** Steps wait until it is open. */
+    private CountDownLatch gate = new CountDownLatch(0);
+
     @Override
     public Spec spec() {
       return new Spec(1, new Heads(1, 1, 2), 1, VOCAB, 4, 1000);
@@ -262,7 +293,14 @@ class EngineTest {
     }
 
     @Override
-    public void forward(Tensor hidden, PagedBatch batch, KvCache cache, Workspace workspace) {}
+    public void forward(Tensor hidden, PagedBatch batch, KvCache cache, Workspace workspace) {
+      stepRows.add(hidden.rows());
+      try {
+        gate.await();
+      } catch (InterruptedException e) {
+        throw new AssertionError(e);
+      }
+    }
 
     @Override
     public void logits(Tensor hidden, Tensor logits, Workspace workspace) {

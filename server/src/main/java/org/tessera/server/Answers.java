@@ -10,6 +10,7 @@ import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 import org.tessera.api.ChatResponse;
 import org.tessera.api.FinishReason;
+import org.tessera.api.GenerationOptions;
 import org.tessera.api.TokenStream;
 import org.tessera.api.TokenStream.Delta;
 
@@ -54,14 +55,20 @@ final class Answers {
   /**
    * Starts generations and hands on what they answer until all have ended.
    *
+   * @param options what they are asked for with
    * @param stalledNanos how long a write has been waiting for the client
    * @throws ClientGoneException where there is nobody to answer any longer
    */
-  void run(Supplier<List<TokenStream>> start, Sink sink, LongSupplier stalledNanos) {
+  void run(
+      GenerationOptions options,
+      Supplier<List<TokenStream>> start,
+      Sink sink,
+      LongSupplier stalledNanos) {
     state.requireOpen();
     long startNanos = System.nanoTime();
     ClientConnection connection = ClientConnection.CURRENT.get();
     List<TokenStream> streams = start.get();
+    metrics.started(streams.size(), options.maxNewTokens());
     streams.forEach(state::add);
     Thread owner = Thread.currentThread();
     Thread watch = Thread.startVirtualThread(() -> watch(connection, streams, owner, stalledNanos));
@@ -86,16 +93,22 @@ final class Answers {
       Sink sink,
       ClientConnection connection,
       long startNanos) {
+    long[] lastNanos = new long[choices];
     boolean first = true;
     int ended = 0;
     while (ended < choices) {
       switch (next(items)) {
         case null -> sink.silence();
         case Item.Piece(int index, Delta delta) -> {
+          long now = System.nanoTime();
           if (first) {
-            metrics.firstToken(System.nanoTime() - startNanos);
+            metrics.firstToken(now - startNanos);
             first = false;
           }
+          if (lastNanos[index] != 0) {
+            metrics.nextToken(now - lastNanos[index]);
+          }
+          lastNanos[index] = now;
           sink.delta(index, delta);
         }
         case Item.End(int index, ChatResponse response) -> {

@@ -13,6 +13,9 @@ final class Bodies {
   /** A body, its text as a tree, and what is decoded of it. */
   private static final int MEMORY_FACTOR = 3;
 
+  /** Bodies of so many times the limit are read, and not kept, to be refused in good order. */
+  static final int DRAIN_FACTOR = 4;
+
   private final Json json;
   private final int maxBytes;
   private final MemoryBudget memory;
@@ -38,6 +41,7 @@ final class Bodies {
     }
     long announced = request.headers().contentLength().orElse(maxBytes);
     if (announced > maxBytes) {
+      drain(request.content().inputStream());
       throw tooLarge();
     }
     try (var _ = memory.take(Math.multiplyExact(announced, MEMORY_FACTOR))) {
@@ -51,9 +55,26 @@ final class Bodies {
     try (InputStream in = request.content().inputStream()) {
       byte[] body = in.readNBytes(maxBytes + 1);
       if (body.length > maxBytes) {
+        drain(in);
         throw tooLarge();
       }
       return body;
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  /**
+   * Lets a body that is moderately too large come to its end: were the connection closed before,
+   * its client would hear of a broken connection instead of the refusal.
+   */
+  private void drain(InputStream in) {
+    byte[] buffer = new byte[1 << 14];
+    long left = (long) (DRAIN_FACTOR - 1) * maxBytes;
+    try {
+      for (int read = 0; read >= 0 && left > 0; left -= read) {
+        read = in.read(buffer);
+      }
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }

@@ -51,6 +51,7 @@ final class ChatRoute implements Handler {
 
   @Override
   public void handle(ServerRequest request, ServerResponse response) {
+    tessera.requireRoom();
     try (PictureMemory memory = parser.memory()) {
       answer(bodies.parse(request, body -> parse(body, memory)), response);
     }
@@ -61,7 +62,11 @@ final class ChatRoute implements Handler {
     if (call.stream()) {
       Streamed sink = new Streamed(json, call, response);
       try {
-        answers.run(() -> tessera.stream(call.chat(), call.choices()), sink, sink::stalledNanos);
+        answers.run(
+            call.chat().generation(),
+            () -> tessera.stream(call.chat(), call.choices()),
+            sink,
+            sink::stalledNanos);
       } catch (RuntimeException e) {
         sink.fail(e);
         return;
@@ -69,7 +74,11 @@ final class ChatRoute implements Handler {
       sink.finish();
     } else {
       Collected sink = new Collected(call);
-      answers.run(() -> tessera.stream(call.chat(), call.choices()), sink, () -> 0);
+      answers.run(
+          call.chat().generation(),
+          () -> tessera.stream(call.chat(), call.choices()),
+          sink,
+          () -> 0);
       Replies.json(response, sink.completion(json, call));
     }
   }

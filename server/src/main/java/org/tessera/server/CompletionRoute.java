@@ -38,10 +38,15 @@ final class CompletionRoute implements Handler {
 
   @Override
   public void handle(ServerRequest request, ServerResponse response) {
+    tessera.requireRoom();
     Call call = bodies.parse(request, this::parse);
     Sink sink = new Sink(call, response);
     try {
-      answers.run(() -> tessera.stream(call.request(), call.choices()), sink, sink::stalledNanos);
+      answers.run(
+          call.request().generation(),
+          () -> tessera.stream(call.request(), call.choices()),
+          sink,
+          sink::stalledNanos);
     } catch (RuntimeException e) {
       sink.fail(e);
       return;

@@ -49,13 +49,24 @@ final class Errors {
         || failure instanceof ClientGoneException;
   }
 
+  /**
+   * Tells the client, if it is there.
+   *
+   * @throws CloseConnectionException where it is not: Helidon then closes the connection and logs
+   *     nothing, which it does not for failures of what it calls an error handler
+   */
   static void send(ServerRequest request, ServerResponse response, Throwable failure) {
-    if (isDisconnect(failure)) {
+    if (isDisconnect(failure) || response.isSent()) {
       throw new CloseConnectionException("the client is gone", failure);
     }
+    ApiException error = of(failure);
     // A browser asks its user for the key where a page is opened, never where a script calls.
     boolean page = request.prologue().uriPath().rawPath().equals("/");
-    Replies.error(response, of(failure), page ? "Basic realm=\"tessera\"" : "Bearer");
+    try {
+      Replies.error(response, error, page ? "Basic realm=\"tessera\"" : "Bearer");
+    } catch (RuntimeException e) {
+      throw isDisconnect(e) ? new CloseConnectionException("the client is gone", e) : e;
+    }
   }
 
   /** For what goes wrong before a request reaches a route: bad headers, a body that is too long. */

@@ -1,8 +1,10 @@
 package org.tessera.server;
 
 import io.helidon.http.HeaderNames;
+import io.helidon.http.HeaderValues;
 import io.helidon.http.Method;
 import io.helidon.http.Status;
+import io.helidon.webserver.CloseConnectionException;
 import io.helidon.webserver.http.Filter;
 import io.helidon.webserver.http.FilterChain;
 import io.helidon.webserver.http.RoutingRequest;
@@ -39,20 +41,36 @@ final class Guard implements Filter {
     response.header(HeaderNames.create("x-content-type-options"), "nosniff");
     response.header(HeaderNames.CACHE_CONTROL, "no-store");
     try (var running = state.enter()) {
-      String path = request.prologue().uriPath().rawPath();
-      boolean health = path.equals(HEALTH);
+      if (isAllowed(request, response)) {
+        chain.proceed();
+      }
+    } finally {
+      ClientConnection.CURRENT.get().arm(options.limits().headerTimeout());
+    }
+    // Helidon leaves it to the client to close; one that reads to the end would wait for ever.
+    if (request.headers().containsToken(HeaderValues.CONNECTION_CLOSE)
+        || response.headers().containsToken(HeaderValues.CONNECTION_CLOSE)) {
+      throw new CloseConnectionException("this was the connection's last request");
+    }
+  }
+
+  /** Where it is not, or is a preflight, that is answered here. */
+  private boolean isAllowed(RoutingRequest request, RoutingResponse response) {
+    boolean health = request.prologue().uriPath().rawPath().equals(HEALTH);
+    try {
       if (!health) {
         checkHost(request);
       }
       if (checkOrigin(request, response)) {
-        return; // a preflight
+        return false;
       }
       if (!health) {
         checkKey(request);
       }
-      chain.proceed();
-    } finally {
-      ClientConnection.CURRENT.get().arm(options.limits().headerTimeout());
+      return true;
+    } catch (RuntimeException e) {
+      Errors.send(request, response, e);
+      return false;
     }
   }
 

@@ -43,12 +43,17 @@ final class ResponsesRoute implements Handler {
 
   @Override
   public void handle(ServerRequest request, ServerResponse response) {
+    tessera.requireRoom();
     try (PictureMemory memory = parser.memory()) {
       Call call = bodies.parse(request, body -> parse(body, memory));
       ResponseSink sink =
           new ResponseSink(call.chat(), call.answer(), call.stream() ? response : null);
       try {
-        answers.run(() -> List.of(tessera.stream(call.chat())), sink, sink::stalledNanos);
+        answers.run(
+            call.chat().generation(),
+            () -> List.of(tessera.stream(call.chat())),
+            sink,
+            sink::stalledNanos);
       } catch (RuntimeException e) {
         sink.fail(e);
         return;

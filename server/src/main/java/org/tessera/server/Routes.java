@@ -21,15 +21,14 @@ final class Routes {
   private final Map<String, Handler> posts = new TreeMap<>();
   private final WebFiles webFiles = new WebFiles();
 
-  Routes(Tessera tessera, ServerOptions options, ServerState state) {
+  Routes(Tessera tessera, ServerOptions options, ServerState state, Internet internet) {
     this.options = options;
     this.state = state;
     guard = new Guard(options, state);
     ServerMetrics metrics = new ServerMetrics(tessera, options);
     model = new ServedModel(tessera, options);
     Bodies bodies = new Bodies(options.limits());
-    ChatParser parser =
-        new ChatParser(options, new PictureSource(options, metrics, Internet.real()));
+    ChatParser parser = new ChatParser(options, new PictureSource(options, metrics, internet));
     Answers answers = new Answers(state, options.limits(), metrics);
     ChatRoute chat = new ChatRoute(tessera, bodies, model, options.limits(), parser, answers);
     TokenizeRoute tokenize = new TokenizeRoute(tessera, bodies, model, parser);
@@ -54,8 +53,16 @@ final class Routes {
     routing.addFilter(guard).error(Throwable.class, Errors::send).any(this::dispatch);
   }
 
+  private void dispatch(ServerRequest request, ServerResponse response) {
+    try {
+      answer(request, response);
+    } catch (Throwable failure) {
+      Errors.send(request, response, failure);
+    }
+  }
+
   /** Paths are compared as they come, so that no second spelling of one passes by the guard. */
-  private void dispatch(ServerRequest request, ServerResponse response) throws Exception {
+  private void answer(ServerRequest request, ServerResponse response) throws Exception {
     String path = request.prologue().uriPath().rawPath();
     String method = request.prologue().method().text();
     boolean reads = method.equals("GET") || method.equals("HEAD");

@@ -48,6 +48,10 @@ final class Sampling {
     if (maxTokens.isPresent()) {
       options = options.withMaxNewTokens(maxTokens.getAsInt());
     }
+    OptionalInt minTokens = body.integer("min_tokens", 0, Integer.MAX_VALUE); // vLLM's
+    if (minTokens.isPresent()) {
+      options = options.withMinNewTokens(minTokens.getAsInt());
+    }
     OptionalLong seed = body.integer64("seed", Long.MIN_VALUE, Long.MAX_VALUE);
     if (seed.isPresent()) {
       options = options.withSeed(seed.getAsLong());

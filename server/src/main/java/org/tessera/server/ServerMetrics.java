@@ -13,6 +13,7 @@ import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.concurrent.TimeUnit;
 import java.util.function.ToDoubleFunction;
+import java.util.regex.Pattern;
 import org.tessera.api.ChatResponse;
 import org.tessera.api.Tessera;
 import org.tessera.engine.EngineStats;
@@ -21,6 +22,14 @@ import org.tessera.engine.EngineStats;
 final class ServerMetrics {
   private static final String PREFIX = "tessera_";
   private static final String VLLM_PREFIX = "vllm:";
+
+  /** Our prefix where the name of a metric begins, not in the value of a label. */
+  private static final Pattern NAMES =
+      Pattern.compile("^(# HELP |# TYPE |)" + PREFIX, Pattern.MULTILINE);
+
+  private static final Pattern CACHE_CONFIG =
+      Pattern.compile("^(# HELP |# TYPE |)" + PREFIX + "cache_config", Pattern.MULTILINE);
+
   private static final String CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8";
   private static final Duration[] BUCKETS = {
     Duration.ofMillis(1),
@@ -45,6 +54,9 @@ final class ServerMetrics {
 
   ServerMetrics(Tessera tessera, ServerOptions options) {
     vllmNames = options.vllmMetrics();
+    registry
+        .config()
+        .commonTags("model_name", options.modelName().orElse(tessera.info().name()), "engine", "0");
     gauge("num_requests_running", tessera, EngineStats::running);
     gauge("num_requests_waiting", tessera, EngineStats::waiting);
     gauge(
@@ -52,6 +64,25 @@ final class ServerMetrics {
     count("prefix_cache_queries", tessera, EngineStats::queriedTokens);
     count("prefix_cache_hits", tessera, EngineStats::cachedTokens);
     count("num_preemptions", tessera, EngineStats::preemptions);
+    int blocks = tessera.stats().kvBlocks();
+    Gauge.builder(PREFIX + "cache_config", () -> 1)
+        .tag("block_size", String.valueOf(tessera.info().contextTokens() / blocks))
+        .tag("num_gpu_blocks", String.valueOf(blocks))
+        .tag("enable_prefix_caching", "True")
+        .register(registry);
+  }
+
+  /** Answers that one request asked for have begun. */
+  void started(int choices, int maxTokens) {
+    summary("request_params_n").record(choices);
+    summary("request_params_max_tokens").record(maxTokens);
+  }
+
+  /**
+   * From one piece of an answer to the next, which is a token but where characters need several.
+   */
+  void nextToken(long nanos) {
+    timer("inter_token_latency").record(nanos, TimeUnit.NANOSECONDS);
   }
 
   /** From the request to the first piece of its answer. */
@@ -69,11 +100,16 @@ final class ServerMetrics {
     registry.counter(PREFIX + "generation_tokens").increment(response.usage().completionTokens());
     summary("request_generation_tokens").record(response.usage().completionTokens());
     timer("e2e_request_latency").record(nanos, TimeUnit.NANOSECONDS);
+    double decodeMillis = 0;
     if (response.timings().decodeTokensPerSecond() > 0) {
       double millis = 1000 / response.timings().decodeTokensPerSecond();
-      record("inter_token_latency", millis);
       record("request_time_per_output_token", millis);
+      decodeMillis = millis * (response.usage().completionTokens() - 1);
     }
+    record("request_decode_time", decodeMillis);
+    record(
+        "request_inference_time",
+        response.timings().visionMillis() + response.timings().prefillMillis() + decodeMillis);
     if (!first) {
       return;
     }
@@ -96,9 +132,10 @@ final class ServerMetrics {
   }
 
   void scrape(ServerRequest request, ServerResponse response) {
-    String text = registry.scrape();
+    // The registry takes the end off a gauge's name that says what it is.
+    String text = CACHE_CONFIG.matcher(registry.scrape()).replaceAll("$0_info");
     if (vllmNames) {
-      text += text.replace(PREFIX, VLLM_PREFIX);
+      text += NAMES.matcher(text).replaceAll("$1" + VLLM_PREFIX);
     }
     response
         .header(HeaderNames.CONTENT_TYPE, CONTENT_TYPE)

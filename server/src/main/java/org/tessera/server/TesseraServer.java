@@ -21,12 +21,12 @@ public final class TesseraServer implements AutoCloseable {
   private final ScheduledExecutorService timer;
   private final WebServer web;
 
-  private TesseraServer(Tessera tessera, ServerOptions options) {
+  private TesseraServer(Tessera tessera, ServerOptions options, Internet internet) {
     this.options = options;
     timer =
         Executors.newSingleThreadScheduledExecutor(
             Thread.ofPlatform().daemon().name("tessera-http-timer").factory());
-    Routes routes = new Routes(tessera, options, state);
+    Routes routes = new Routes(tessera, options, state, internet);
     web =
         WebServer.builder()
             .host(options.host())
@@ -36,7 +36,7 @@ public final class TesseraServer implements AutoCloseable {
             .addConnectionSelector(new ConnectionSelector(options.limits(), timer))
             .idleConnectionTimeout(IDLE_TIMEOUT)
             .maxTcpConnections(options.limits().maxConnections())
-            .maxPayloadSize(options.limits().maxBodyBytes())
+            .maxPayloadSize((long) Bodies.DRAIN_FACTOR * options.limits().maxBodyBytes())
             .shutdownGracePeriod(Duration.ofSeconds(1))
             .directHandlers(Errors.directHandlers())
             .routing((HttpRouting.Builder routing) -> routes.register(routing))
@@ -50,7 +50,11 @@ public final class TesseraServer implements AutoCloseable {
    * @throws InvalidRequestException where the address cannot be listened at
    */
   public static TesseraServer start(Tessera tessera, ServerOptions options) {
-    TesseraServer server = new TesseraServer(tessera, options);
+    return start(tessera, options, Internet.real());
+  }
+
+  static TesseraServer start(Tessera tessera, ServerOptions options, Internet internet) {
+    TesseraServer server = new TesseraServer(tessera, options, internet);
     server.web.start();
     if (!server.web.isRunning()) {
       server.timer.shutdownNow();

@@ -5,6 +5,7 @@ import static org.tessera.server.TestServer.chat;
 import static org.tessera.server.TestServer.dataUrl;
 import static org.tessera.server.TestServer.json;
 
+import java.io.IOException;
 import java.net.http.HttpResponse;
 import java.util.ArrayList;
 import java.util.List;
@@ -273,16 +274,56 @@ class ChatContractTest {
     assertThat(response.headers().firstValue("x-request-id")).hasValue("abc-1");
   }
 
+  @ParameterizedTest
+  @ValueSource(strings = {"", ",\"stream\":true"})
+  void aConnectionThatIsToBeClosedIs(String stream) throws IOException {
+    String body = chat(QUESTION, stream);
+    String answer =
+        server.raw(
+            "POST %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"
+                .formatted(CHAT, body.length(), body));
+
+    assertThat(answer).contains("200 OK", "Connection: close", "assistant");
+  }
+
   @Test
   void metricsCountUnderBothNames() {
     server.post(CHAT, chat(QUESTION, ""));
 
+    String picture =
+        "[{\"type\":\"image_url\",\"image_url\":\"%s\"}]".formatted(dataUrl("small.png"));
+    server.post(CHAT, chat(picture, ""));
     String text = server.get("/metrics").body();
-    assertThat(text)
-        .contains("tessera_num_requests_running")
-        .contains("vllm:num_requests_running")
-        .contains("tessera_prompt_tokens_total")
-        .contains("tessera_time_to_first_token_seconds_bucket");
+    for (String name :
+        List.of(
+            "num_requests_running{engine=\"0\",model_name=\"tiny\"}",
+            "num_requests_waiting",
+            "kv_cache_usage_perc",
+            "prefix_cache_queries_total",
+            "prefix_cache_hits_total",
+            "prompt_tokens_total",
+            "generation_tokens_total",
+            "time_to_first_token_seconds_bucket",
+            "inter_token_latency_seconds_bucket",
+            "request_time_per_output_token_seconds_count",
+            "e2e_request_latency_seconds_bucket",
+            "request_queue_time_seconds_count",
+            "request_inference_time_seconds_count",
+            "request_prefill_time_seconds_count",
+            "request_decode_time_seconds_count",
+            "request_prompt_tokens_bucket",
+            "request_generation_tokens_bucket",
+            "request_params_n_bucket",
+            "request_params_max_tokens_bucket",
+            "request_success_total{engine=\"0\",finished_reason=\"length\",model_name=\"tiny\"}",
+            "num_preemptions_total",
+            "cache_config_info{block_size=\"16\"",
+            "image_decode_seconds_count",
+            "image_vision_seconds_count",
+            "image_slices_total",
+            "image_slice_cache_hits_total")) {
+      assertThat(text).contains("\ntessera_" + name, "\nvllm:" + name);
+    }
   }
 
   static List<JsonNode> chunks(String body) {

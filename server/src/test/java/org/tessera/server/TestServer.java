@@ -1,5 +1,7 @@
 package org.tessera.server;
 
+import static org.assertj.core.api.Assertions.assertThat;
+
 import java.io.IOException;
 import java.io.InputStream;
 import java.net.Socket;
@@ -11,17 +13,25 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.Base64;
+import java.util.List;
 import java.util.Optional;
 import java.util.Set;
+import org.tessera.api.ChatRequest;
+import org.tessera.api.GenerationOptions;
 import org.tessera.api.LoadOptions;
+import org.tessera.api.Message;
 import org.tessera.api.Tessera;
+import org.tessera.api.TokenStream;
+import org.tessera.error.OverloadedException;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
 /** A server over the reference checkpoint on a free port, and plain ways to talk to it. */
 final class TestServer implements AutoCloseable {
   static final Path CONFORMANCE = Path.of(System.getProperty("project.root"), "conformance");
+  static final Path DEMO = Path.of(System.getProperty("project.root"), "demo");
   static final JsonMapper JSON = new JsonMapper();
 
   private final Tessera tessera;
@@ -29,9 +39,9 @@ final class TestServer implements AutoCloseable {
   private final HttpClient client =
       HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).build();
 
-  private TestServer(Tessera tessera, ServerOptions options) {
+  private TestServer(Tessera tessera, ServerOptions options, Internet internet) {
     this.tessera = tessera;
-    this.server = TesseraServer.start(tessera, options);
+    this.server = TesseraServer.start(tessera, options, internet);
   }
 
   static TestServer start() {
@@ -39,14 +49,35 @@ final class TestServer implements AutoCloseable {
   }
 
   static TestServer start(ServerOptions options) {
+    return start(options, Internet.real());
+  }
+
+  static TestServer start(ServerOptions options, Internet internet) {
     LoadOptions load =
         LoadOptions.defaults().withDevice("cpu").withContextTokens(4096).withMaxWaiting(8);
-    return new TestServer(Tessera.load(CONFORMANCE.resolve("checkpoint"), load), options);
+    return new TestServer(Tessera.load(CONFORMANCE.resolve("checkpoint"), load), options, internet);
   }
 
   static TestServer start(Path checkpoint, ServerOptions options) {
-    LoadOptions load = LoadOptions.defaults().withDevice("cpu").withContextTokens(8192);
-    return new TestServer(Tessera.load(checkpoint, load), options);
+    return start(checkpoint, LoadOptions.defaults().withContextTokens(8192), options);
+  }
+
+  static TestServer start(Path checkpoint, LoadOptions load, ServerOptions options) {
+    return startOn("cpu", checkpoint, load, options);
+  }
+
+  static TestServer startOn(
+      String device, Path checkpoint, LoadOptions load, ServerOptions options) {
+    return new TestServer(
+        Tessera.load(checkpoint, load.withDevice(device)), options, Internet.real());
+  }
+
+  /** The model that ships, as {@code tessera serve} starts it, with an API key or without. */
+  static TestServer demo(Optional<ApiKey> key) {
+    return start(
+        DEMO.resolve("model"),
+        LoadOptions.defaults().withMaxWaiting(64),
+        options(key, ServerLimits.defaults()));
   }
 
   static ServerOptions options(Optional<ApiKey> key, ServerLimits limits) {
@@ -89,6 +120,34 @@ final class TestServer implements AutoCloseable {
         d.fetchTimeout(),
         d.pingInterval(),
         Duration.ofSeconds(20));
+  }
+
+  /** Gives the engine all that it takes until the result is closed. */
+  AutoCloseable fill() {
+    GenerationOptions endless =
+        GenerationOptions.sampling().withMaxNewTokens(8000).withMinNewTokens(8000);
+    ChatRequest request = ChatRequest.of(Message.user("Go on.")).with(endless);
+    List<TokenStream> streams = new ArrayList<>();
+    try {
+      while (true) {
+        streams.add(tessera.stream(request));
+      }
+    } catch (OverloadedException e) {
+      return () -> {
+        streams.forEach(TokenStream::close);
+        awaitIdle();
+      };
+    }
+  }
+
+  /** Waits until nothing runs and all blocks of the cache are given back. */
+  void awaitIdle() throws InterruptedException {
+    long end = System.nanoTime() + 20_000_000_000L;
+    while (tessera.stats().running() + tessera.stats().waiting() > 0) {
+      assertThat(System.nanoTime()).isLessThan(end);
+      Thread.sleep(5);
+    }
+    assertThat(tessera.stats().usedKvBlocks()).isZero();
   }
 
   Tessera tessera() {
@@ -151,12 +210,31 @@ final class TestServer implements AutoCloseable {
   }
 
   static String dataUrl(String file) {
+    return dataUrl(CONFORMANCE.resolve("images").resolve(file));
+  }
+
+  /** A picture of the demo. */
+  static String demoUrl(String file) {
+    return dataUrl(DEMO.resolve("pictures").resolve(file));
+  }
+
+  static String dataUrl(Path picture) {
     try {
-      byte[] bytes = Files.readAllBytes(CONFORMANCE.resolve("images").resolve(file));
-      return "data:image/png;base64," + Base64.getEncoder().encodeToString(bytes);
+      return dataUrl(Files.readAllBytes(picture));
     } catch (IOException e) {
       throw new AssertionError(e);
     }
+  }
+
+  static String dataUrl(byte[] picture) {
+    return "data:image/png;base64," + Base64.getEncoder().encodeToString(picture);
+  }
+
+  /** After an attack: others are answered, nothing is held. */
+  void assertUnharmed(String... headers) throws InterruptedException {
+    assertThat(post("/v1/chat/completions", chat("\"x\"", ""), headers).statusCode())
+        .isEqualTo(200);
+    awaitIdle();
   }
 
   /** A chat request of one question with further fields, each with a comma before it. */
