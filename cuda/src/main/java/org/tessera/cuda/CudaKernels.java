@@ -39,6 +39,13 @@ final class CudaKernels {
     return values;
   }
 
+  /** Unloads all kernels, when none of them runs. */
+  void close() {
+    modules.values().forEach(CudaModule::close);
+    modules.clear();
+    kernels.clear();
+  }
+
   private CudaModule module(String file) {
     return modules.computeIfAbsent(
         file,

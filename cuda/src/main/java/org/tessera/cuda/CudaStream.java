@@ -13,6 +13,7 @@ public final class CudaStream implements AutoCloseable {
   private final Execution execution;
   private final long handle;
   private final CudaContext.Resource resource;
+  private boolean capturing;
 
   CudaStream(CudaContext context, long handle) {
     this.context = context;
@@ -74,6 +75,15 @@ public final class CudaStream implements AutoCloseable {
     context.driver().copyOnDevice(to.address(), from.address(), bytes, handle);
   }
 
+  /**
+   * Issues a copy from the memory of another device, by the cards themselves where they {@linkplain
+   * CudaContext#reaches see each other}, else by the driver through the host.
+   */
+  void copyFromPeer(CudaContext from, MemorySegment source, MemorySegment to, long bytes) {
+    check(source, to, bytes);
+    context.copyFromPeer(to, from, source, bytes, handle);
+  }
+
   /** Issues setting every byte of {@code device} to {@code value}. */
   public void fill(MemorySegment device, byte value) {
     context.makeCurrent();
@@ -89,16 +99,23 @@ public final class CudaStream implements AutoCloseable {
     context.makeCurrent();
     execution.beginCapture(handle);
     boolean done = false;
+    capturing = true;
     try {
       work.run();
       done = true;
     } finally {
+      capturing = false;
       if (!done) {
         abandonCapture();
       }
     }
     context.makeCurrent();
     return CudaGraph.instantiate(context, execution.endCapture(handle));
+  }
+
+  /** Whether what this thread issues is being captured. */
+  boolean isCapturing() {
+    return capturing;
   }
 
   /** The failure of the captured work is what the user must hear of, not that of ending it. */
