@@ -197,7 +197,7 @@ final class PeerTransport implements Transport {
     }
   }
 
-  /** {@inheritDoc} Kernels look at the flag every 0.1 ms. */
+  /** {@inheritDoc} Kernels that wait look at the flag several times a millisecond. */
   @Override
   public void abort() {
     JAVA_INT.varHandle().setVolatile(flags.memory(), 0L, ABORTED);

@@ -11,16 +11,22 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.SymbolLookup;
 import java.lang.reflect.Proxy;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -59,6 +65,9 @@ class CudaGroupTest {
           "all_reduce_two_shot_8", with(8, 8, 4, 4),
           "all_gather_columns_32", with(8, 4, 8, 4, 4, 4),
           "all_gather_columns_16", with(8, 4, 8, 4, 4, 4));
+
+  private static final Pattern ENTRY = Pattern.compile("\\.entry (\\w+)\\(([^)]*)\\)");
+  private static final Pattern PARAMETER = Pattern.compile("\\.param \\.\\w(\\d+)");
 
   @TempDir Path folder;
   private FakeCuda fake;
@@ -179,6 +188,56 @@ class CudaGroupTest {
 
   private static MemorySegment word(long address) {
     return MemorySegment.ofAddress(address).reinterpret(Integer.BYTES);
+  }
+
+  /** The stand-in is told what these tests expect; nvcc tells what is true. */
+  @Test
+  void theKernelsTakeTheseParameters() throws Exception {
+    String nvcc = KernelsCompileTest.nvcc().orElse(null);
+    assumeTrue(nvcc != null, "no nvcc on the PATH or under /usr/local/cuda*");
+    Path ptx = folder.resolve("allreduce.ptx");
+    String source = KernelsCompileTest.directory().resolve("allreduce.cu").toString();
+    assertThat(
+            new ProcessBuilder(nvcc, "-ptx", "-arch=sm_90", "-o", ptx.toString(), source)
+                .inheritIO()
+                .start()
+                .waitFor())
+        .isZero();
+    Map<String, List<Integer>> found = new HashMap<>();
+    Matcher entries = ENTRY.matcher(Files.readString(ptx));
+    while (entries.find()) {
+      List<Integer> bytes =
+          PARAMETER
+              .matcher(entries.group(2))
+              .results()
+              .map(parameter -> Integer.parseInt(parameter.group(1)) / 8)
+              .toList();
+      found.put(entries.group(1), bytes);
+    }
+    assertThat(found.keySet()).isEqualTo(KERNELS.keySet());
+    KERNELS.forEach((name, bytes) ->
+        assertThat(found.get(name)).as(name).isEqualTo(Arrays.stream(bytes).boxed().toList()));
+  }
+
+  /** The host allocates what the kernels lay out. */
+  @Test
+  void mailboxesAreAsLargeAsTheKernelsHaveThem() {
+    String peers =
+        Objects.requireNonNull(KernelSource.ofResource("allreduce.cu").headers().get("peers.cuh"));
+    assertThat(peers)
+        .contains(
+            "MAX_RANKS = 8;",
+            "MAX_BLOCKS = 128;",
+            "ADDRESSES_OFFSET = 256;",
+            "DONE_OFFSET = ADDRESSES_OFFSET + MAX_RANKS * MAX_BLOCKS * 32;",
+            "SLOTS_OFFSET = DONE_OFFSET + MAX_RANKS * MAX_BLOCKS * 4;");
+    try (CudaGroup group = connect(2)) {
+      long slots = PeerTransport.oneShotBytes(2) / 8;
+      long bytes = 256 + 8 * 128 * 32 + 8 * 128 * 4 + 2 * 2 * slots * 16;
+      assertThat(bytes).isEqualTo(4_231_424);
+      assertThat(fake.calls().stream().filter("cuMemAlloc_v2 4231424"::equals))
+          .hasSize(group.size());
+    }
   }
 
   @Test

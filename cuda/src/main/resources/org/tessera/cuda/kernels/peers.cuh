@@ -24,7 +24,7 @@
 // Every wait looks now and then at a flag in the host's memory, and ends where it is set: the rank's
 // status, there too, says so then.
 #pragma once
-#include "element.cuh"
+#include "peer_memory.cuh"
 
 /** As in PeerTransport.java. */
 constexpr int MAX_RANKS = 8;
@@ -36,12 +36,6 @@ constexpr int SLOTS_OFFSET = DONE_OFFSET + MAX_RANKS * MAX_BLOCKS * 4;
 /** The flag crosses PCIe, which takes longer than many looks at the device's own memory. */
 constexpr int SPINS_BETWEEN_LOOKS = 256;
 
-/** Two data of 4 bytes, each with the epoch in its upper half. */
-struct __align__(16) Slot {
-  u64 first;
-  u64 second;
-};
-
 /** The mailboxes of all ranks, and who this is; pointers of ranks that are not there are null. */
 #define PEER_PARAMETERS                                                                           \
   u8 *mailbox0, u8 *mailbox1, u8 *mailbox2, u8 *mailbox3, u8 *mailbox4, u8 *mailbox5,             \
@@ -52,50 +46,8 @@ struct __align__(16) Slot {
         status, rank, size                                                                        \
   }
 
-__device__ __forceinline__ u32 load_relaxed(const u32* address) {
-  u32 v;
-  asm volatile("ld.relaxed.sys.global.u32 %0, [%1];" : "=r"(v) : "l"(address) : "memory");
-  return v;
-}
-
-__device__ __forceinline__ u32 load_acquire(const u32* address) {
-  u32 v;
-  asm volatile("ld.acquire.sys.global.u32 %0, [%1];" : "=r"(v) : "l"(address) : "memory");
-  return v;
-}
-
-__device__ __forceinline__ void store_release(u32* address, u32 v) {
-  asm volatile("st.release.sys.global.u32 [%0], %1;" ::"l"(address), "r"(v) : "memory");
-}
-
-__device__ __forceinline__ Slot load_slot(const Slot* address) {
-  Slot s;
-  asm volatile("ld.relaxed.sys.global.v2.u64 {%0, %1}, [%2];"
-               : "=l"(s.first), "=l"(s.second)
-               : "l"(address)
-               : "memory");
-  return s;
-}
-
-__device__ __forceinline__ void store_slot(Slot* address, u32 first, u32 second, u32 epoch) {
-  const u64 tag = (u64)epoch << 32;
-  asm volatile("st.relaxed.sys.global.v2.u64 [%0], {%1, %2};" ::"l"(address), "l"(tag | first),
-               "l"(tag | second)
-               : "memory");
-}
-
 __device__ __forceinline__ bool has_arrived(const Slot& s, u32 epoch) {
   return (u32)(s.first >> 32) == epoch && (u32)(s.second >> 32) == epoch;
-}
-
-/** 16 bytes of a peer's memory, past the caches of this device. */
-__device__ __forceinline__ uint4 load_peer(const void* address) {
-  uint4 v;
-  asm volatile("ld.relaxed.sys.global.v4.u32 {%0, %1, %2, %3}, [%4];"
-               : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w)
-               : "l"(address)
-               : "memory");
-  return v;
 }
 
 /** What a collective knows of the group, and its waiting. */
