@@ -3,22 +3,25 @@
 #
 #   tools/gpu/run.sh [--baseline FILE] [PART...]
 #
-#   doctor     what was found on the machine
-#   test       the tests *GpuIT
-#   bench      the benchmark of MiniCPM-V 2.6's shape
-#   baseline   FILE, a Python program that measures Hugging Face Transformers
+#   doctor       what was found on the machine
+#   test         the tests *GpuIT
+#   bench        the benchmark of MiniCPM-V 2.6's shape
+#   collectives  what sums, gathers and copies between cards take
+#   baseline     FILE, a Python program that measures Hugging Face Transformers
 #
-# Without a part all of them run, the baseline only where its file is given. A part that fails or takes
-# too long does not keep the next from running; the table comes last, and the exit status is 1 where a
-# part failed.
+# Without a part all of them run, the collectives only where there are several cards and the baseline
+# only where its file is given. A part that fails or takes too long does not keep the next from running;
+# the table comes last, and the exit status is 1 where a part failed.
 #
 #   PACK            the folder that pack.sh filled      (target/gpu)
 #   OUT             where logs go                       (a new folder under /tmp)
-#   DEVICE          which device is measured            (cuda:0)
+#   DEVICE          which device bench measures         (cuda:0)
+#   DEVICES         the cards that all parts see, as CUDA_VISIBLE_DEVICES has them: 0,1  (all)
 #   BENCH           further arguments of the benchmark  (--shape minicpm-v-2.6)
 #   TESTS           a pattern of test class names       (.*GpuIT)
 #   JAVA_OPTIONS    further options of java
-#   DOCTOR_SECONDS, TEST_SECONDS, BENCH_SECONDS, BASELINE_SECONDS   limits (60, 240, 200, 200)
+#   DOCTOR_SECONDS, TEST_SECONDS, BENCH_SECONDS, COLLECTIVES_SECONDS, BASELINE_SECONDS
+#                   limits (60, 240 or 420 on several cards, 200, 120, 200)
 set -u
 
 root=$(CDPATH= cd -- "$(dirname "$0")/../.." && pwd -P) || exit 1
@@ -27,6 +30,15 @@ device=${DEVICE:-cuda:0}
 logs=${OUT:-$(mktemp -d /tmp/tessera-gpu-logs.XXXXXX)}
 baseline=
 parts=
+if [ -n "${DEVICES:-}" ]; then
+  CUDA_VISIBLE_DEVICES=$DEVICES
+  export CUDA_VISIBLE_DEVICES
+fi
+if [ -n "${CUDA_VISIBLE_DEVICES:-}" ]; then
+  cards=$(printf '%s' "$CUDA_VISIBLE_DEVICES" | tr ',' '\n' | grep -c .)
+else
+  cards=$(nvidia-smi -L 2> /dev/null | grep -c '^GPU')
+fi
 while [ $# -gt 0 ]; do
   case $1 in
     --baseline)
@@ -34,12 +46,16 @@ while [ $# -gt 0 ]; do
       baseline=$2
       shift
       ;;
-    doctor | test | bench | baseline) parts="$parts $1" ;;
-    *) echo "run: there is no part $1, only doctor, test, bench and baseline" >&2; exit 2 ;;
+    doctor | test | bench | collectives | baseline) parts="$parts $1" ;;
+    *) echo "run: there is no part $1, only doctor, test, bench, collectives and baseline" >&2; exit 2 ;;
   esac
   shift
 done
-[ -n "$parts" ] || parts="doctor test bench${baseline:+ baseline}"
+if [ -z "$parts" ]; then
+  parts="doctor test bench"
+  [ "$cards" -lt 2 ] || parts="$parts collectives"
+  parts="$parts${baseline:+ baseline}"
+fi
 case "$parts " in
   *" baseline "*) [ -n "$baseline" ] || { echo "run: the baseline needs --baseline FILE" >&2; exit 2; } ;;
 esac
@@ -86,6 +102,11 @@ run_bench() {
   tessera bench --device "$device" ${BENCH:---shape minicpm-v-2.6}
 }
 
+run_collectives() {
+  nvidia-smi topo -m
+  java -cp "$work/lib/*:$work/test/*" org.tessera.cuda.CollectivesBenchmark
+}
+
 run_baseline() {
   PYTHONUNBUFFERED=1 timeout -k 10 "$seconds" python3 "$baseline"
 }
@@ -110,6 +131,7 @@ excerpt() {
         cat "$work/excerpt"
       fi
       ;;
+    collectives) tail -n 70 "$2" ;;
     *) tail -n 40 "$2" ;;
   esac
 }
@@ -140,15 +162,16 @@ run() {
       "0 "*) outcome="nothing ran" failed=1 ;;
     esac
   fi
-  printf '%-10s %-14s %5d s  %s\n' "$1" "$outcome" "$took" "$note" >> "$work/table"
+  printf '%-12s %-14s %5d s  %s\n' "$1" "$outcome" "$took" "$note" >> "$work/table"
 }
 
 failed=0
 for part in $parts; do
   case $part in
     doctor) run doctor "${DOCTOR_SECONDS:-60}" ;;
-    test) run test "${TEST_SECONDS:-240}" ;;
+    test) if [ "$cards" -gt 1 ]; then run test "${TEST_SECONDS:-420}"; else run test "${TEST_SECONDS:-240}"; fi ;;
     bench) run bench "${BENCH_SECONDS:-200}" ;;
+    collectives) run collectives "${COLLECTIVES_SECONDS:-120}" ;;
     baseline) run baseline "${BASELINE_SECONDS:-200}" ;;
   esac
 done
@@ -161,9 +184,9 @@ else
 fi
 date -u +%Y-%m-%d
 cat "$work/table"
-for part in bench baseline; do
+for part in bench collectives baseline; do
   case " $parts " in
-    *" $part "*) tail -n 20 "$logs/$part.log" | sed "s/^/$part: /" ;;
+    *" $part "*) tail -n "$([ "$part" = collectives ] && echo 50 || echo 20)" "$logs/$part.log" | sed "s/^/$part: /" ;;
   esac
 done
 echo "logs: $logs"

@@ -242,6 +242,7 @@ public final class CudaDevice implements Device {
   public void replay(Object key, Runnable work) {
     CudaGraph graph = graphs.get(key);
     if (graph != null) {
+      checkPeers(); // of what a group that was aborted has freed, a graph may hold addresses
       graph.launch(stream);
     } else if (seen.contains(key)) {
       capture(key, work);
