@@ -37,6 +37,7 @@ public final class CudaDevice implements Device {
   private final Map<Object, CudaGraph> graphs = new HashMap<>();
   private final Map<CudaDevice, CudaEvent> sourceEvents = new HashMap<>();
   private @Nullable Peers peers;
+  private boolean records = true;
   private boolean closed;
 
   /** What a device asks of the group of ranks that it is in. */
@@ -228,9 +229,15 @@ public final class CudaDevice implements Device {
     }
   }
 
+  /** {@inheritDoc} So it is, but where the work exchanges with other ranks through the host. */
   @Override
   public boolean recordsWork() {
-    return true;
+    return records;
+  }
+
+  /** For a rank whose way to the others is none that a graph can hold. */
+  void stopRecording() {
+    records = false;
   }
 
   /**

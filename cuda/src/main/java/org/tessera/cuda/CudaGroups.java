@@ -30,7 +30,8 @@ public final class CudaGroups implements RankGroups.Provider {
   }
 
   /**
-   * {@inheritDoc}
+   * {@inheritDoc} GPUs that it cannot connect {@linkplain CudaDevice#recordsWork record} nothing
+   * from then on: what goes through the host cannot be part of a graph.
    *
    * @throws org.tessera.error.DeviceException where the devices can be connected and the attempt
    *     fails, memory being short or NCCL reporting an error
@@ -43,9 +44,20 @@ public final class CudaGroups implements RankGroups.Provider {
         cards.add(card);
       }
     }
-    if (cards.size() < 2 || cards.size() < devices.size() || !areDifferentCards(cards)) {
+    if (devices.size() < 2) {
       return Optional.empty();
     }
+    Optional<RankGroup> group =
+        cards.size() == devices.size() && areDifferentCards(cards)
+            ? connectCards(cards)
+            : Optional.empty();
+    if (group.isEmpty()) {
+      cards.forEach(CudaDevice::stopRecording);
+    }
+    return group;
+  }
+
+  private Optional<RankGroup> connectCards(List<CudaDevice> cards) {
     if (cards.size() <= PeerTransport.MAX_RANKS && seeEachOther(cards)) {
       return Optional.of(new CudaGroup(cards, PeerTransport::new));
     }
@@ -58,10 +70,11 @@ public final class CudaGroups implements RankGroups.Provider {
    * not promise; and the ranks must agree on what an element is.
    */
   private static boolean areDifferentCards(List<CudaDevice> cards) {
-    for (CudaDevice a : cards) {
-      for (CudaDevice b : cards) {
-        if (a != b && a.context().isSameDevice(b.context())
-            || a.activationType() != b.activationType()) {
+    for (int i = 0; i < cards.size(); i++) {
+      for (CudaDevice other : cards.subList(i + 1, cards.size())) {
+        CudaDevice card = cards.get(i);
+        if (card.context().isSameDevice(other.context())
+            || card.activationType() != other.activationType()) {
           return false;
         }
       }

@@ -71,14 +71,17 @@ __device__ __forceinline__ void one_shot(const Peers& peers, const element* part
   start_next_kernel();
   const int slot = blockIdx.x * ONE_SHOT_THREADS + threadIdx.x;
   const int index = slot * QUAD;
-  const u32 epoch = peers.epoch();
-  const int half = (epoch & 1) * peers.size;
+  // All loads first: the number, on which the stores wait, comes with the data.
   Quad mine = {0, 0}, before = {0, 0};
   if (index < count) {
     mine = load_quad(partial, index, count);
     if (adds) {
       before = load_quad(target, index, count);
     }
+  }
+  const u32 epoch = peers.epoch();
+  const int half = (epoch & 1) * peers.size;
+  if (index < count) {
 #pragma unroll
     for (int r = 0; r < RANKS; r++) {
       if (r < peers.size && r != peers.rank) {

@@ -25,6 +25,11 @@ __device__ __forceinline__ void store_release(u32* address, u32 v) {
   asm volatile("st.release.sys.global.u32 [%0], %1;" ::"l"(address), "r"(v) : "memory");
 }
 
+/** Before a relaxed store that tells of earlier writes, and after a load that was told. */
+__device__ __forceinline__ void fence_system() {
+  asm volatile("fence.acq_rel.sys;" ::: "memory");
+}
+
 __device__ __forceinline__ Slot load_slot(const Slot* address) {
   Slot s;
   asm volatile("ld.relaxed.sys.global.v2.u64 {%0, %1}, [%2];"

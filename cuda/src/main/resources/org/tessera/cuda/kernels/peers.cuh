@@ -68,7 +68,8 @@ struct Peers {
   /** By all threads of every block, once: the last block makes the epoch that of the mailbox. */
   __device__ __forceinline__ void enter(u32 epoch) const {
     // A barrier that asks for the number is not passed before every thread's load of it has ended.
-    if (__syncthreads_and(epoch != 0) && threadIdx.x == 0) {
+    const int odd = __syncthreads_or(epoch & 1);
+    if (threadIdx.x == 0 && odd == (int)(epoch & 1)) {
       u32* state = (u32*)own;
       if (atomicAdd(state + 1, 1) == gridDim.x - 1) {
         state[1] = 0;
@@ -125,7 +126,7 @@ struct Peers {
     bool arrived = true;
     if (threadIdx.x < size) {
       const int peer = threadIdx.x;
-      __threadfence_system();
+      fence_system();
       Slot* theirs = addresses(mailbox_of(peer), rank, blockIdx.x);
       store_slot(theirs, (u32)a, (u32)(a >> 32), epoch);
       store_slot(theirs + 1, (u32)b, (u32)(b >> 32), epoch);
@@ -136,7 +137,7 @@ struct Peers {
         all_a[peer] = (found_a.first & 0xffffffffu) | found_a.second << 32;
         all_b[peer] = (found_b.first & 0xffffffffu) | found_b.second << 32;
       }
-      __threadfence_system();
+      fence_system();
     }
     return __syncthreads_and(arrived);
   }
@@ -150,7 +151,6 @@ struct Peers {
     __syncthreads();
     if (threadIdx.x < size) {
       const int peer = threadIdx.x;
-      __threadfence_system();
       store_release(done(mailbox_of(peer), rank, blockIdx.x), epoch);
       const u32* mine = done(own, peer, blockIdx.x);
       for (int spins = 1; load_acquire(mine) != epoch; spins++) {

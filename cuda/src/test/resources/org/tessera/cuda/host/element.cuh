@@ -23,11 +23,13 @@ extern thread_local Dimensions threadIdx, blockIdx, gridDim;
 
 /** Lets the other threads of the block, and other blocks, go on. */
 void give_way();
-int barrier(int predicate);
 
-inline void __syncthreads() { barrier(1); }
-inline int __syncthreads_and(int predicate) { return barrier(predicate); }
-inline void __threadfence_system() { std::atomic_thread_fence(std::memory_order_seq_cst); }
+/** Waits for all threads of the block; bit 0: whether all said so, bit 1: whether any did. */
+int barrier(bool predicate);
+
+inline void __syncthreads() { barrier(true); }
+inline int __syncthreads_and(int predicate) { return barrier(predicate != 0) & 1; }
+inline int __syncthreads_or(int predicate) { return barrier(predicate != 0) >> 1; }
 inline u32 atomicAdd(u32* address, u32 by) { return __atomic_fetch_add(address, by, __ATOMIC_RELAXED); }
 inline int min(int a, int b) { return a < b ? a : b; }
 inline int max(int a, int b) { return a > b ? a : b; }

@@ -16,6 +16,7 @@ inline u32 load_acquire(const u32* address) {
   return __atomic_load_n(address, __ATOMIC_ACQUIRE);
 }
 inline void store_release(u32* address, u32 v) { __atomic_store_n(address, v, __ATOMIC_RELEASE); }
+inline void fence_system() { std::atomic_thread_fence(std::memory_order_acq_rel); }
 inline Slot load_slot(const Slot* address) {
   give_way();
   const u64 second = __atomic_load_n(&address->second, __ATOMIC_RELAXED);

@@ -38,16 +38,16 @@ void give_way() {
 
 static void release_barrier() {
   block->last_result = block->result;
-  block->result = 1;
+  block->result = 1;  // all, and none
   block->arrived = 0;
   block->generation++;
 }
 
-int barrier(int predicate) {
+int barrier(bool predicate) {
   Block* b = block;
   const Dimensions mine = threadIdx;
   const int generation = b->generation;
-  b->result &= predicate != 0;
+  b->result = predicate ? b->result | 2 : b->result & ~1;
   if (++b->arrived == b->live) release_barrier();
   while (b->generation == generation) {
     swapcontext(&b->fibers[b->running].context, &b->scheduler);
