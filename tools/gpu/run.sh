@@ -3,26 +3,29 @@
 #
 #   tools/gpu/run.sh [--baseline FILE] [PART...]
 #
-#   doctor     what was found on the machine
-#   test       the tests *GpuIT
-#   bench      the benchmark of MiniCPM-V 2.6's shape, whose random weights it writes and loads as a
-#              checkpoint, so that loading is from the page cache
-#   variants   a shorter benchmark for each way of computing that CudaTuning offers
-#   baseline   FILE, a Python program that measures Hugging Face Transformers
+#   doctor       what was found on the machine
+#   test         the tests *GpuIT
+#   bench        the benchmark of MiniCPM-V 2.6's shape, whose random weights it writes and loads as a
+#                checkpoint, so that loading is from the page cache
+#   variants     a shorter benchmark for each way of computing that CudaTuning offers
+#   collectives  what sums, gathers and copies between cards take
+#   baseline     FILE, a Python program that measures Hugging Face Transformers
 #
-# Without a part all of them run, the baseline only where its file is given. A part that fails or takes
-# too long does not keep the next from running; the table comes last, and the exit status is 1 where a
-# part failed. All together they end within ten minutes.
+# Without a part all of them run, the variants only on one card, the collectives only where there are
+# several, and the baseline only where its file is given. A part that fails or takes too long does not
+# keep the next from running; the table comes last, and the exit status is 1 where a part failed. All
+# together they end within ten minutes.
 #
 #   PACK            the folder that pack.sh filled      (target/gpu)
 #   OUT             where logs go                       (a new folder under /tmp)
-#   DEVICE          which device is measured            (cuda:0)
+#   DEVICE          which device bench measures         (cuda:0)
+#   DEVICES         the cards that all parts see, as CUDA_VISIBLE_DEVICES has them: 0,1  (all)
 #   BENCH           arguments of the benchmark          (those of docs/performance.md)
 #   VARIANTS        lists of properties after tessera.cuda., joined by commas  (all of CudaTuning)
 #   TESTS           a pattern of test class names       (.*GpuIT)
 #   JAVA_OPTIONS    further options of java
-#   DOCTOR_SECONDS, TEST_SECONDS, BENCH_SECONDS, VARIANTS_SECONDS, BASELINE_SECONDS
-#                   limits of the parts                 (30, 200, 110, 130, 180)
+#   DOCTOR_SECONDS, TEST_SECONDS, BENCH_SECONDS, VARIANTS_SECONDS, COLLECTIVES_SECONDS, BASELINE_SECONDS
+#                   limits of the parts                 (30, 200, 110, 130, 100, 180)
 #   TOTAL_SECONDS   limit of all of them                (570)
 set -u
 
@@ -34,6 +37,15 @@ device=${DEVICE:-cuda:0}
 logs=${OUT:-$(mktemp -d /tmp/tessera-gpu-logs.XXXXXX)}
 baseline=
 parts=
+if [ -n "${DEVICES:-}" ]; then
+  CUDA_VISIBLE_DEVICES=$DEVICES
+  export CUDA_VISIBLE_DEVICES
+fi
+if [ -n "${CUDA_VISIBLE_DEVICES:-}" ]; then
+  cards=$(printf '%s' "$CUDA_VISIBLE_DEVICES" | tr ',' '\n' | grep -c .)
+else
+  cards=$(nvidia-smi -L 2> /dev/null | grep -c '^GPU')
+fi
 while [ $# -gt 0 ]; do
   case $1 in
     --baseline)
@@ -41,12 +53,22 @@ while [ $# -gt 0 ]; do
       baseline=$2
       shift
       ;;
-    doctor | test | bench | variants | baseline) parts="$parts $1" ;;
-    *) echo "run: there is no part $1, only doctor, test, bench, variants and baseline" >&2; exit 2 ;;
+    doctor | test | bench | variants | collectives | baseline) parts="$parts $1" ;;
+    *)
+      echo "run: there is no part $1, only doctor, test, bench, variants, collectives and baseline" >&2
+      exit 2
+      ;;
   esac
   shift
 done
-[ -n "$parts" ] || parts="doctor test bench variants${baseline:+ baseline}"
+if [ -z "$parts" ]; then
+  if [ "$cards" -gt 1 ]; then
+    parts="doctor test bench collectives"
+  else
+    parts="doctor test bench variants"
+  fi
+  parts="$parts${baseline:+ baseline}"
+fi
 case "$parts " in
   *" baseline "*) [ -n "$baseline" ] || { echo "run: the baseline needs --baseline FILE" >&2; exit 2; } ;;
 esac
@@ -130,6 +152,11 @@ run_variants() {
   return "$broken"
 }
 
+run_collectives() {
+  nvidia-smi topo -m
+  java -cp "$work/lib/*:$work/test/*" org.tessera.cuda.CollectivesBenchmark
+}
+
 run_baseline() {
   PYTHONUNBUFFERED=1 timeout -k 10 "$seconds" python3 "$baseline"
 }
@@ -193,7 +220,7 @@ run() {
       "0 "*) outcome="nothing ran" failed=1 ;;
     esac
   fi
-  printf '%-10s %-14s %5d s  %s\n' "$1" "$outcome" "$took" "$note" >> "$work/table"
+  printf '%-12s %-14s %5d s  %s\n' "$1" "$outcome" "$took" "$note" >> "$work/table"
 }
 
 failed=0
@@ -203,6 +230,7 @@ for part in $parts; do
     test) run test "${TEST_SECONDS:-200}" ;;
     bench) run bench "${BENCH_SECONDS:-110}" ;;
     variants) run variants "${VARIANTS_SECONDS:-130}" ;;
+    collectives) run collectives "${COLLECTIVES_SECONDS:-100}" ;;
     baseline) run baseline "${BASELINE_SECONDS:-180}" ;;
   esac
 done
@@ -215,7 +243,7 @@ else
 fi
 date -u +%Y-%m-%d
 cat "$work/table"
-for part in variants bench baseline; do
+for part in variants bench collectives baseline; do
   case " $parts " in
     *" $part "*) tail -n 80 "$logs/$part.log" | sed "s/^/$part: /" ;;
   esac

@@ -9,6 +9,7 @@ import org.tessera.cuda.CudaLibraries.Loaded;
 import org.tessera.cuda.CudaLibraries.Missing;
 import org.tessera.cuda.ffm.Driver;
 import org.tessera.cuda.ffm.LibrarySearch;
+import org.tessera.cuda.ffm.Nccl;
 import org.tessera.device.Backend;
 import org.tessera.device.Device;
 import org.tessera.device.DeviceInfo;
@@ -58,10 +59,11 @@ public final class CudaBackend implements Backend {
   public Availability probe() {
     return switch (libraries()) {
       case Missing(String reason, String remedy, _) -> new Availability.Unavailable(reason, remedy);
-      case Loaded loaded -> devices(loaded.driver());
+      case Loaded loaded -> devices(loaded.driver(), search);
     };
   }
 
+  /** {@inheritDoc} NCCL is among them where it is installed; one card alone does without. */
   @Override
   public Optional<DeviceSpeed> measure(DeviceInfo info) {
     if (!(libraries() instanceof Loaded loaded)) {
@@ -77,7 +79,17 @@ public final class CudaBackend implements Backend {
 
   @Override
   public List<Component> components() {
-    return libraries().components();
+    List<Component> components = new ArrayList<>(libraries().components());
+    if (libraries() instanceof Loaded) {
+      try {
+        Nccl.find(search)
+            .map(nccl -> new Component("NCCL", nccl.library().path(), nccl.version()))
+            .ifPresent(components::add);
+      } catch (DeviceException _) {
+        // Too old to be used; where it is needed the probe says so.
+      }
+    }
+    return components;
   }
 
   private synchronized CudaLibraries libraries() {
@@ -89,7 +101,7 @@ public final class CudaBackend implements Backend {
     return found;
   }
 
-  private static Availability devices(Driver driver) {
+  private static Availability devices(Driver driver, LibrarySearch search) {
     List<DeviceInfo> devices = new ArrayList<>();
     List<String> notes = new ArrayList<>();
     try {
@@ -104,6 +116,11 @@ public final class CudaBackend implements Backend {
       return new Availability.Unavailable(
           notes.isEmpty() ? "the driver finds no device" : String.join("; ", notes),
           "a GPU of compute capability 8.0 or newer is needed, with memory to spare");
+    }
+    try {
+      notes.addAll(PeerReport.of(driver, search, devices));
+    } catch (DeviceException e) {
+      notes.add(e.getMessage());
     }
     return new Availability.Available(devices, notes);
   }
@@ -156,7 +173,8 @@ public final class CudaBackend implements Backend {
     }
   }
 
-  private static int ordinal(Driver driver, String id) {
+  /** The number of a device by its id. */
+  static int ordinal(Driver driver, String id) {
     int count = driver.deviceCount();
     for (int ordinal = 0; ordinal < count; ordinal++) {
       if (id.equals("cuda:" + ordinal)) {

@@ -2,8 +2,10 @@ package org.tessera.cuda;
 
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 import org.tessera.cuda.ffm.CudaException;
 import org.tessera.cuda.ffm.DeviceAttribute;
@@ -21,6 +23,7 @@ public final class CudaContext implements AutoCloseable {
   private final int device;
   private final long handle;
   private final Properties properties;
+  private final Map<CudaContext, Boolean> peers = new HashMap<>();
   private final Set<Resource> resources = new LinkedHashSet<>();
   private boolean closed;
 
@@ -84,6 +87,43 @@ public final class CudaContext implements AutoCloseable {
   /** As users write it: {@code cuda:0}. */
   public String id() {
     return "cuda:" + ordinal;
+  }
+
+  /** Its number among those that CUDA_VISIBLE_DEVICES leaves. */
+  int ordinal() {
+    return ordinal;
+  }
+
+  /** Whether this and another context are of one device: they share its primary context then. */
+  boolean isSameDevice(CudaContext other) {
+    return device == other.device;
+  }
+
+  /**
+   * Whether kernels and copies of this context can use all memory of another one, which is allowed
+   * here where the devices see each other. Asked of the driver once for each pair.
+   */
+  synchronized boolean reaches(CudaContext peer) {
+    return peers.computeIfAbsent(
+        peer,
+        other -> {
+          if (isSameDevice(other)) {
+            return true;
+          }
+          if (!driver.canAccessPeer(device, other.device)) {
+            return false;
+          }
+          makeCurrent();
+          return driver.enablePeerAccess(other.handle);
+        });
+  }
+
+  /** Issues a copy from another device to {@code stream}, which is of this context. */
+  void copyFromPeer(
+      MemorySegment destination, CudaContext from, MemorySegment source, long bytes, long stream) {
+    makeCurrent();
+    driver.copyFromPeer(
+        destination.address(), handle, source.address(), from.handle, bytes, stream);
   }
 
   /** Makes this context current on the calling thread. */

@@ -6,6 +6,7 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import org.jspecify.annotations.Nullable;
 import org.tessera.cuda.ffm.CublasLt;
 import org.tessera.cuda.ffm.Driver.MemoryInfo;
 import org.tessera.device.Device;
@@ -38,7 +39,19 @@ public final class CudaDevice implements Device {
   private final Ops ops;
   private final Set<Object> seen = new HashSet<>();
   private final Map<Object, CudaGraph> graphs = new HashMap<>();
+  private final Map<CudaDevice, CudaEvent> sourceEvents = new HashMap<>();
+  private @Nullable Peers peers;
+  private boolean records = true;
   private boolean closed;
+
+  /** What a device asks of the group of ranks that it is in. */
+  interface Peers {
+    /** Waits until the threads of all ranks are here; then none of them allocates or loads. */
+    void meet();
+
+    /** Throws where a collective that was issued gave up, so that its results are none. */
+    void check();
+  }
 
   /** Makes the operations of a device whose context, stream, compiler and cuBLASLt are there. */
   @FunctionalInterface
@@ -187,11 +200,34 @@ public final class CudaDevice implements Device {
     staging.upload(source, destination.memory().address());
   }
 
+  /**
+   * {@inheritDoc} From another GPU by a copy between the cards, where both tensors are of one type;
+   * through the host where they are not, or {@code from} is no GPU.
+   */
+  @Override
+  public void receive(Device from, Tensor source, Tensor destination) {
+    if (!(from instanceof CudaDevice card) || source.dtype() != destination.dtype()) {
+      Device.super.receive(from, source, destination);
+      return;
+    }
+    checkTransfer(Math.multiplyExact(source.rows(), source.columns()), destination);
+    require(source.isContiguous(), "a strided tensor cannot be transferred");
+    // Without it the driver would copy through the host, which is right and slow.
+    context.reaches(card.context);
+    CudaEvent written =
+        sourceEvents.computeIfAbsent(card, other -> other.context.createEvent(/* timed= */ false));
+    written.record(card.stream);
+    stream.waitFor(written);
+    stream.copyFromPeer(
+        card.context, source.memory(), destination.memory(), destination.byteSize());
+  }
+
   @Override
   public float[] download(Tensor source) {
     float[] floats = new float[Math.multiplyExact(source.rows(), source.columns())];
     checkTransfer(floats.length, source);
     staging.download(source.memory().address(), source.dtype(), floats);
+    checkPeers();
     return floats;
   }
 
@@ -200,8 +236,16 @@ public final class CudaDevice implements Device {
     checkTransfer(destination.length, source);
     requireInts(source);
     staging.download(source.memory().address(), destination);
+    checkPeers();
   }
 
+  private void checkPeers() {
+    if (peers != null) {
+      peers.check();
+    }
+  }
+
+  /** {@inheritDoc} So it is, but where the work exchanges with other ranks through the host. */
   @Override
   public boolean samplesOnDevice() {
     return true;
@@ -209,26 +253,67 @@ public final class CudaDevice implements Device {
 
   @Override
   public boolean recordsWork() {
-    return true;
+    return records;
+  }
+
+  /** For a rank whose way to the others is none that a graph can hold. */
+  void stopRecording() {
+    records = false;
   }
 
   /**
    * {@inheritDoc} The first time the work just runs, so that kernels are loaded, products prepared
-   * and memory is there; the second time it is captured as a graph.
+   * and memory is there; the second time it is captured as a graph. Ranks do so together, each its
+   * own part, and launch the graphs for the first time when all have them.
    */
   @Override
   public void replay(Object key, Runnable work) {
     CudaGraph graph = graphs.get(key);
-    if (graph == null && !seen.contains(key)) {
+    if (graph != null) {
+      checkPeers(); // of what a group that was aborted has freed, a graph may hold addresses
+      graph.launch(stream);
+    } else if (seen.contains(key)) {
+      capture(key, work);
+    } else {
       work.run();
       seen.add(key); // where it failed, what a capture needs may not be there
-      return;
     }
-    if (graph == null) {
-      graph = stream.capture(work);
-      graphs.put(key, graph);
+  }
+
+  private void capture(Object key, Runnable work) {
+    CudaGraph graph = stream.capture(work);
+    boolean met = false;
+    try {
+      graph.upload(stream);
+      meetPeers();
+      met = true;
+    } finally {
+      if (!met) {
+        graph.close();
+      }
     }
+    graphs.put(key, graph);
     graph.launch(stream);
+    meetPeers();
+  }
+
+  private void meetPeers() {
+    if (peers != null) {
+      peers.meet();
+    }
+  }
+
+  /** The group that this device is in from now on; null for none. */
+  void join(@Nullable Peers group) {
+    if (peers != null && group != null) {
+      throw new IllegalStateException(context.id() + " is in a group of ranks already");
+    }
+    peers = group;
+  }
+
+  /** Forgets all that was recorded, after a failure that may have left ranks out of step. */
+  void forgetAll() {
+    List.copyOf(seen).forEach(this::forget);
   }
 
   @Override
@@ -270,6 +355,7 @@ public final class CudaDevice implements Device {
     closed = true;
     try {
       stream.synchronize();
+      sourceEvents.values().forEach(CudaEvent::close);
     } finally {
       context.close();
     }

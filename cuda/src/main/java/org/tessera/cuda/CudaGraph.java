@@ -27,6 +27,12 @@ public final class CudaGraph implements AutoCloseable {
     }
   }
 
+  /** Brings the work to the device, so that the first launch is like every other. */
+  public void upload(CudaStream stream) {
+    context.makeCurrent();
+    execution.uploadGraph(exec, stream.handle());
+  }
+
   /** Issues the whole work to {@code stream}. */
   public void launch(CudaStream stream) {
     context.makeCurrent();

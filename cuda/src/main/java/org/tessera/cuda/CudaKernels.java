@@ -62,6 +62,13 @@ final class CudaKernels {
     return values;
   }
 
+  /** Unloads all kernels, when none of them runs. */
+  void close() {
+    modules.values().forEach(CudaModule::close);
+    modules.clear();
+    kernels.clear();
+  }
+
   private CudaModule module(Source source) {
     return modules.computeIfAbsent(
         source,

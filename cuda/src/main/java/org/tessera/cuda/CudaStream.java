@@ -75,6 +75,15 @@ public final class CudaStream implements AutoCloseable {
     context.driver().copyOnDevice(to.address(), from.address(), bytes, handle);
   }
 
+  /**
+   * Issues a copy from the memory of another device, by the cards themselves where they {@linkplain
+   * CudaContext#reaches see each other}, else by the driver through the host.
+   */
+  void copyFromPeer(CudaContext from, MemorySegment source, MemorySegment to, long bytes) {
+    check(source, to, bytes);
+    context.copyFromPeer(to, from, source, bytes, handle);
+  }
+
   /** Issues setting every byte of {@code device} to {@code value}. */
   public void fill(MemorySegment device, byte value) {
     context.makeCurrent();

@@ -42,6 +42,11 @@ public final class DeviceRegion implements DeviceMemory {
     return Tensor.of(dtype, rows, columns, allocate(bytes));
   }
 
+  /** Whose memory it is. */
+  CudaContext context() {
+    return context;
+  }
+
   /** Device memory without a type. */
   public synchronized MemorySegment allocate(long bytes) {
     long padded = Math.ceilDiv(Math.max(bytes, 1), ALIGNMENT_BYTES) * ALIGNMENT_BYTES;

@@ -70,6 +70,7 @@ public final class Kernel {
   /** How many blocks one multiprocessor holds at a time. */
   public int blocksPerMultiprocessor(int blockThreads, int sharedBytes) {
     allowShared(sharedBytes);
+    context.makeCurrent();
     return execution.blocksPerMultiprocessor(function, blockThreads, sharedBytes);
   }
 

@@ -44,6 +44,7 @@ class ArchitectureTest {
               "org.tessera.device..",
               "org.tessera.error..",
               "org.tessera.ops..",
+              "org.tessera.parallel..",
               "org.tessera.tensor..",
               "org.jspecify..",
               "java..");

@@ -44,7 +44,7 @@ class CudaDeviceTest {
             fake.search, new KernelCache(folder.resolve("cache")), DType.BF16, device -> noOps());
   }
 
-  private static Ops noOps() {
+  static Ops noOps() {
     return (Ops)
         Proxy.newProxyInstance(
             Ops.class.getClassLoader(),

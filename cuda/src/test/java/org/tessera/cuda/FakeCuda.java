@@ -58,8 +58,7 @@ final class FakeCuda {
     return SymbolLookup.libraryLookup(library, Arena.global());
   }
 
-  private static Object call(
-      SymbolLookup library, String name, MemoryLayout result, Object... arguments) {
+  static Object call(SymbolLookup library, String name, MemoryLayout result, Object... arguments) {
     MemoryLayout[] layouts = new MemoryLayout[arguments.length];
     for (int i = 0; i < arguments.length; i++) {
       layouts[i] = arguments[i] instanceof Integer ? JAVA_INT : ADDRESS;
@@ -77,7 +76,7 @@ final class FakeCuda {
     }
   }
 
-  private static List<String> lines(SymbolLookup library) {
+  static List<String> lines(SymbolLookup library) {
     MemorySegment text = (MemorySegment) call(library, "fake_log", ADDRESS);
     return text.reinterpret(1 << 20).getString(0).lines().toList();
   }
@@ -102,6 +101,42 @@ final class FakeCuda {
 
   void driverVersion(int version) {
     call(driver, "fake_version", null, version);
+  }
+
+  /**
+   * Visible devices: so many cards, or those of these numbers in this order; all see each other.
+   */
+  void devices(int count, int... visible) {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment numbers =
+          visible.length == 0 ? MemorySegment.NULL : arena.allocateFrom(JAVA_INT, visible);
+      call(driver, "fake_devices", null, count, numbers);
+    }
+  }
+
+  /** Whether a card sees another's memory. */
+  void peers(int card, int peer, boolean see) {
+    call(driver, "fake_peers", null, card, peer, see ? 1 : 0);
+  }
+
+  /** The bytes of a kernel's parameters. */
+  void kernel(String name, int... bytes) {
+    try (Arena arena = Arena.ofConfined()) {
+      call(
+          driver,
+          "fake_kernel",
+          null,
+          arena.allocateFrom(name),
+          bytes.length,
+          arena.allocateFrom(JAVA_INT, bytes));
+    }
+  }
+
+  /** A library that stands for NCCL, where libraries are looked for. */
+  SymbolLookup installNccl() throws IOException, InterruptedException {
+    SymbolLookup nccl = compile("libnccl", search.folders().getFirst().resolve("libnccl.so.2"));
+    call(nccl, "fake_reset", null);
+    return nccl;
   }
 
   void parameters(int... bytes) {

@@ -170,6 +170,34 @@ public final class Driver {
     status.check(api.cuCtxSetCurrent(context), "cuCtxSetCurrent");
   }
 
+  /** Whether kernels on a device can read and write the memory of another. */
+  public boolean canAccessPeer(int device, int peerDevice) {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment can = arena.allocate(JAVA_INT);
+      status.check(api.cuDeviceCanAccessPeer(can, device, peerDevice), "cuDeviceCanAccessPeer");
+      return can.get(JAVA_INT, 0) != 0;
+    }
+  }
+
+  /**
+   * Lets the current context read and write all memory of another device's context, allocated
+   * before or later. Without effect where that is so already: a primary context is shared by all
+   * that use the device.
+   *
+   * @return false where the devices do not allow it, or have too many peers already
+   */
+  public boolean enablePeerAccess(long peerContext) {
+    int result = api.cuCtxEnablePeerAccess(peerContext, 0);
+    return switch (result) {
+      case DriverStatus.PEER_ACCESS_UNSUPPORTED, DriverStatus.TOO_MANY_PEERS -> false;
+      case DriverStatus.PEER_ACCESS_ALREADY_ENABLED -> true;
+      default -> {
+        status.check(result, "cuCtxEnablePeerAccess");
+        yield true;
+      }
+    };
+  }
+
   /** Free and total bytes of the current context's device. */
   public MemoryInfo memoryInfo() {
     try (Arena arena = Arena.ofConfined()) {
@@ -224,6 +252,24 @@ public final class Driver {
   /** Copies within the device's memory. */
   public void copyOnDevice(long destination, long source, long bytes, long stream) {
     status.check(api.cuMemcpyDtoDAsync(destination, source, bytes, stream), "cuMemcpyDtoDAsync_v2");
+  }
+
+  /**
+   * Copies from a device to another, through the host where they do not see each other.
+   *
+   * @param stream of either context
+   */
+  public void copyFromPeer(
+      long destination,
+      long destinationContext,
+      long source,
+      long sourceContext,
+      long bytes,
+      long stream) {
+    status.check(
+        api.cuMemcpyPeerAsync(
+            destination, destinationContext, source, sourceContext, bytes, stream),
+        "cuMemcpyPeerAsync");
   }
 
   /** Fills device memory with one byte. */

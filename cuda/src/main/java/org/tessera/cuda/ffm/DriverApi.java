@@ -39,6 +39,10 @@ interface DriverApi {
 
   int cuCtxSetCurrent(long context);
 
+  int cuDeviceCanAccessPeer(MemorySegment intCan, int device, int peerDevice);
+
+  int cuCtxEnablePeerAccess(long peerContext, int flags);
+
   int cuMemGetInfo(MemorySegment sizeFree, MemorySegment sizeTotal);
 
   int cuMemAlloc(MemorySegment devicePointer, long bytes);
@@ -54,6 +58,14 @@ interface DriverApi {
   int cuMemcpyDtoHAsync(long hostDestination, long source, long bytes, long stream);
 
   int cuMemcpyDtoDAsync(long destination, long source, long bytes, long stream);
+
+  int cuMemcpyPeerAsync(
+      long destination,
+      long destinationContext,
+      long source,
+      long sourceContext,
+      long bytes,
+      long stream);
 
   int cuMemsetD8Async(long destination, byte value, long count, long stream);
 }

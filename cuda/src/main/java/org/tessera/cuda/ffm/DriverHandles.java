@@ -30,6 +30,8 @@ final class DriverHandles implements DriverApi {
   private final MethodHandle cuDevicePrimaryCtxRetain;
   private final MethodHandle cuDevicePrimaryCtxRelease;
   private final MethodHandle cuCtxSetCurrent;
+  private final MethodHandle cuDeviceCanAccessPeer;
+  private final MethodHandle cuCtxEnablePeerAccess;
   private final MethodHandle cuMemGetInfo;
   private final MethodHandle cuMemAlloc;
   private final MethodHandle cuMemFree;
@@ -38,6 +40,7 @@ final class DriverHandles implements DriverApi {
   private final MethodHandle cuMemcpyHtoDAsync;
   private final MethodHandle cuMemcpyDtoHAsync;
   private final MethodHandle cuMemcpyDtoDAsync;
+  private final MethodHandle cuMemcpyPeerAsync;
   private final MethodHandle cuMemsetD8Async;
 
   DriverHandles(NativeLibrary library) {
@@ -73,6 +76,11 @@ final class DriverHandles implements DriverApi {
     cuDevicePrimaryCtxRelease =
         library.bind("cuDevicePrimaryCtxRelease_v2", FunctionDescriptor.of(JAVA_INT, JAVA_INT));
     cuCtxSetCurrent = library.bind("cuCtxSetCurrent", FunctionDescriptor.of(JAVA_INT, JAVA_LONG));
+    cuDeviceCanAccessPeer =
+        library.bind(
+            "cuDeviceCanAccessPeer", FunctionDescriptor.of(JAVA_INT, ADDRESS, JAVA_INT, JAVA_INT));
+    cuCtxEnablePeerAccess =
+        library.bind("cuCtxEnablePeerAccess", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_INT));
     cuMemGetInfo =
         library.bind("cuMemGetInfo_v2", FunctionDescriptor.of(JAVA_INT, ADDRESS, ADDRESS));
     cuMemAlloc = library.bind("cuMemAlloc_v2", FunctionDescriptor.of(JAVA_INT, ADDRESS, JAVA_LONG));
@@ -93,6 +101,11 @@ final class DriverHandles implements DriverApi {
         library.bind(
             "cuMemcpyDtoDAsync_v2",
             FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG));
+    cuMemcpyPeerAsync =
+        library.bind(
+            "cuMemcpyPeerAsync",
+            FunctionDescriptor.of(
+                JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG));
     cuMemsetD8Async =
         library.bind(
             "cuMemsetD8Async",
@@ -236,6 +249,24 @@ final class DriverHandles implements DriverApi {
   }
 
   @Override
+  public int cuDeviceCanAccessPeer(MemorySegment intCan, int device, int peerDevice) {
+    try {
+      return (int) cuDeviceCanAccessPeer.invokeExact(intCan, device, peerDevice);
+    } catch (Throwable e) {
+      throw Downcall.impossible(e);
+    }
+  }
+
+  @Override
+  public int cuCtxEnablePeerAccess(long peerContext, int flags) {
+    try {
+      return (int) cuCtxEnablePeerAccess.invokeExact(peerContext, flags);
+    } catch (Throwable e) {
+      throw Downcall.impossible(e);
+    }
+  }
+
+  @Override
   public int cuMemGetInfo(MemorySegment sizeFree, MemorySegment sizeTotal) {
     try {
       return (int) cuMemGetInfo.invokeExact(sizeFree, sizeTotal);
@@ -302,6 +333,23 @@ final class DriverHandles implements DriverApi {
   public int cuMemcpyDtoDAsync(long destination, long source, long bytes, long stream) {
     try {
       return (int) cuMemcpyDtoDAsync.invokeExact(destination, source, bytes, stream);
+    } catch (Throwable e) {
+      throw Downcall.impossible(e);
+    }
+  }
+
+  @Override
+  public int cuMemcpyPeerAsync(
+      long destination,
+      long destinationContext,
+      long source,
+      long sourceContext,
+      long bytes,
+      long stream) {
+    try {
+      return (int)
+          cuMemcpyPeerAsync.invokeExact(
+              destination, destinationContext, source, sourceContext, bytes, stream);
     } catch (Throwable e) {
       throw Downcall.impossible(e);
     }

@@ -9,6 +9,9 @@ import java.lang.foreign.MemorySegment;
 final class DriverStatus {
   static final int SUCCESS = 0;
   static final int INVALID_VALUE = 1;
+  static final int PEER_ACCESS_UNSUPPORTED = 217;
+  static final int PEER_ACCESS_ALREADY_ENABLED = 704;
+  static final int TOO_MANY_PEERS = 711;
   private static final int OUT_OF_MEMORY = 2;
 
   private final DriverApi api;

@@ -71,6 +71,11 @@ public final class Execution {
     }
   }
 
+  /** Brings to the device what the first launch would bring otherwise, in order of the stream. */
+  public void uploadGraph(long exec, long stream) {
+    status.check(api.cuGraphUpload(exec, stream), "cuGraphUpload");
+  }
+
   public void launchGraph(long exec, long stream) {
     status.check(api.cuGraphLaunch(exec, stream), "cuGraphLaunch");
   }

@@ -22,6 +22,8 @@ interface ExecutionApi {
 
   int cuGraphInstantiateWithFlags(MemorySegment execHandle, long graph, long flags);
 
+  int cuGraphUpload(long exec, long stream);
+
   int cuGraphLaunch(long exec, long stream);
 
   int cuGraphExecDestroy(long exec);

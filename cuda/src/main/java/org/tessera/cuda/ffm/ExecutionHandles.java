@@ -19,6 +19,7 @@ final class ExecutionHandles implements ExecutionApi {
   private final MethodHandle cuStreamBeginCapture;
   private final MethodHandle cuStreamEndCapture;
   private final MethodHandle cuGraphInstantiateWithFlags;
+  private final MethodHandle cuGraphUpload;
   private final MethodHandle cuGraphLaunch;
   private final MethodHandle cuGraphExecDestroy;
   private final MethodHandle cuGraphDestroy;
@@ -56,6 +57,8 @@ final class ExecutionHandles implements ExecutionApi {
         library.bind(
             "cuGraphInstantiateWithFlags",
             FunctionDescriptor.of(JAVA_INT, ADDRESS, JAVA_LONG, JAVA_LONG));
+    cuGraphUpload =
+        library.bind("cuGraphUpload", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG));
     cuGraphLaunch =
         library.bind("cuGraphLaunch", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG));
     cuGraphExecDestroy =
@@ -161,6 +164,15 @@ final class ExecutionHandles implements ExecutionApi {
   public int cuGraphInstantiateWithFlags(MemorySegment execHandle, long graph, long flags) {
     try {
       return (int) cuGraphInstantiateWithFlags.invokeExact(execHandle, graph, flags);
+    } catch (Throwable e) {
+      throw Downcall.impossible(e);
+    }
+  }
+
+  @Override
+  public int cuGraphUpload(long exec, long stream) {
+    try {
+      return (int) cuGraphUpload.invokeExact(exec, stream);
     } catch (Throwable e) {
       throw Downcall.impossible(e);
     }

@@ -1,5 +1,5 @@
 /**
- * Bindings of three libraries by java.lang.foreign, three layers each: an interface in C's terms
+ * Bindings of four libraries by java.lang.foreign, three layers each: an interface in C's terms
  * ({@code DriverApi}), the class that holds the method handles ({@code DriverHandles}) and the Java
  * face, which checks every status ({@code Driver}).
  *
