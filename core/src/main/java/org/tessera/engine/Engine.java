@@ -8,6 +8,7 @@ import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 import org.tessera.api.FinishReason;
+import org.tessera.error.DeviceException;
 import org.tessera.error.GenerationException;
 import org.tessera.error.InvalidRequestException;
 import org.tessera.error.OverloadedException;
@@ -183,8 +184,12 @@ public final class Engine implements AutoCloseable {
     try {
       step.run(runner);
     } catch (RuntimeException e) {
-      // What the step left behind is unknown: everyone who took part in it is told.
-      generations.forEach(generation -> fail(generation, e));
+      // What a step left behind is unknown: everyone who took part in it is told. But one that
+      // found
+      // no memory left nothing that is not computed again: the largest part of it makes room.
+      boolean outOfMemory = e instanceof DeviceException device && device.isOutOfMemory();
+      (outOfMemory ? List.of(step.largest()) : generations)
+          .forEach(generation -> fail(generation, e));
       return;
     } catch (OutOfMemoryError | InternalError e) {
       generations.forEach(generation -> fail(generation, machineFailure(e)));
