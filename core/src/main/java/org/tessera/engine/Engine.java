@@ -238,8 +238,12 @@ public final class Engine implements AutoCloseable {
     try {
       step.run(runner);
     } catch (RuntimeException e) {
-      // What the step left behind is unknown: everyone who took part in it is told.
-      generations.forEach(generation -> fail(generation, e));
+      // What a step left behind is unknown: everyone who took part in it is told. But one that
+      // found
+      // no memory left nothing that is not computed again: the largest part of it makes room.
+      boolean outOfMemory = e instanceof DeviceException device && device.isOutOfMemory();
+      (outOfMemory ? List.of(step.largest()) : generations)
+          .forEach(generation -> fail(generation, e));
       return;
     } catch (Error e) {
       generations.forEach(generation -> fail(generation, machineFailure(e)));

@@ -33,6 +33,15 @@ final class Step {
     chunks.removeIf(chunk -> chunk.generation() == generation);
   }
 
+  /** The generation with the most rows in one chunk; of equals the one that came last. */
+  Generation largest() {
+    Chunk largest = chunks.getFirst();
+    for (Chunk chunk : chunks) {
+      largest = chunk.rows() >= largest.rows() ? chunk : largest;
+    }
+    return largest.generation();
+  }
+
   List<Chunk> chunks() {
     return chunks;
   }

@@ -16,4 +16,9 @@ public non-sealed class DeviceException extends TesseraException {
   public DeviceException(String message, @Nullable Throwable cause) {
     super(message, cause);
   }
+
+  /** Whether memory did not suffice, so that less work might have succeeded. */
+  public boolean isOutOfMemory() {
+    return false;
+  }
 }

@@ -43,6 +43,8 @@ class EngineTest {
 
   private static final int EXHAUSTS_MEMORY = 49;
 
+  private static final int FILLS_THE_DEVICE = 47;
+
   private static Device device;
 
   @BeforeAll
@@ -121,6 +123,33 @@ class EngineTest {
           .isInstanceOf(GenerationException.class)
           .hasMessageContaining("memory");
       assertThat(Answer.of(engine, new int[] {1}, 2).result().tokenIds()).containsExactly(2, 3);
+    }
+  }
+
+  @Test
+  void aRequestForWhichTheDeviceHasNoMemoryFailsAlone() throws Exception {
+    try (Engine engine = engine(16)) {
+      Answer large = new Answer(9);
+      List<Answer> others = new ArrayList<>();
+      // Submitted while an answer is under way, so that they share a step.
+      Answer running =
+          new Answer(Integer.MAX_VALUE) {
+            @Override
+            public boolean onToken(TokenChoice choice) {
+              if (choice.tokenId() == 2) {
+                others.add(Answer.of(engine, new int[] {7}, 3));
+                engine.submit(request(new int[] {5, FILLS_THE_DEVICE, 5}, 5), large);
+                others.add(Answer.of(engine, new int[] {9}, 3));
+              }
+              return super.onToken(choice);
+            }
+          };
+      engine.submit(request(new int[] {1}, 30), running);
+
+      assertThatThrownBy(large::result).cause().hasMessage("the device is full");
+      assertThat(running.result().tokenIds()).hasSize(30).startsWith(2, 3, 4).endsWith(30, 31);
+      assertThat(others.get(0).result().tokenIds()).containsExactly(8, 9, 10);
+      assertThat(others.get(1).result().tokenIds()).containsExactly(10, 11, 12);
     }
   }
 
@@ -226,7 +255,7 @@ class EngineTest {
         Set.of(TERMINATOR));
   }
 
-  private static final class Answer implements GenerationListener {
+  private static class Answer implements GenerationListener {
     private final CompletableFuture<GenerationResult> result = new CompletableFuture<>();
     private int wanted;
 
@@ -284,6 +313,16 @@ class EngineTest {
         values[i] = ids.memory().getAtIndex(ValueLayout.JAVA_INT, i);
         if (values[i] == CRASHES) {
           throw new DeviceException("an injected failure");
+        }
+        if (values[i] == FILLS_THE_DEVICE) {
+          throw new DeviceException("the device is full") {
+            private static final long serialVersionUID = 1L;
+
+            @Override
+            public boolean isOutOfMemory() {
+              return true;
+            }
+          };
         }
         if (values[i] == EXHAUSTS_MEMORY) {
           throw new OutOfMemoryError("injected");

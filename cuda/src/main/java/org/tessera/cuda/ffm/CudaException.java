@@ -41,7 +41,8 @@ public final class CudaException extends DeviceException {
     return errorName;
   }
 
-  /** Whether memory did not suffice, on the device or for pinned memory on the host. */
+  /** {@inheritDoc} On the device or for pinned memory on the host. */
+  @Override
   public boolean isOutOfMemory() {
     return outOfMemory;
   }
