@@ -31,7 +31,7 @@ public final class RankRunner implements ModelRunner {
   /** Elements of F32 in 256 bytes; among them finds room what ranks pad a vocabulary with. */
   private static final int LOGITS_ALIGNMENT = 64;
 
-  private static final StepOutput NO_OUTPUT = 
+  private static final StepOutput NO_OUTPUT =
       new StepOutput(new float[0][], new int[0], new int[0]);
 
   private final VisionLanguageModel model;
@@ -85,7 +85,9 @@ public final class RankRunner implements ModelRunner {
     recordedRegion = device.allocateRegion();
     counts =
         new TokenCounts(
-            device, hasHead && device.samplesOnDevice() ? options.maxRunning() : 0, spec.vocabSize());
+            device,
+            hasHead && device.samplesOnDevice() ? options.maxRunning() : 0,
+            spec.vocabSize());
   }
 
   @Override

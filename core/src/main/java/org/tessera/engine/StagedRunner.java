@@ -34,7 +34,7 @@ import org.tessera.parallel.RankGroup;
  * <p>Where anything fails, all that wait are released and the call fails with the first cause; the
  * next call finds everything in step again.
  */
-final class StagedRunner implements ModelRunner {
+public final class StagedRunner implements ModelRunner {
   /**
    * A part of the model on a device.
    *
@@ -99,6 +99,25 @@ final class StagedRunner implements ModelRunner {
         close();
       }
     }
+  }
+
+  /**
+   * A runner of one stage, for text alone.
+   *
+   * @param parts of the model, in rank order, one on each device
+   * @param group the collective with which they were loaded; stays open
+   */
+  public static ModelRunner ofRanks(
+      List<VisionLanguageModel> parts,
+      List<Device> devices,
+      RankGroup group,
+      EngineOptions options) {
+    List<Member> ranks = new ArrayList<>();
+    for (int i = 0; i < parts.size(); i++) {
+      ranks.add(new Member(devices.get(i), parts.get(i), ModelPart.WHOLE));
+    }
+    return new StagedRunner(
+        List.of(new Stage(ranks, group)), List.of(), new MicroBatches(1, 1, 0), options);
   }
 
   private Worker worker(Device device) {

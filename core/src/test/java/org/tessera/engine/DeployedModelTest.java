@@ -230,7 +230,8 @@ class DeployedModelTest {
         tables,
         splices,
         ends,
-        new int[0]);
+        new int[0],
+        List.of());
   }
 
   private static int[] array(List<Integer> values) {

@@ -172,7 +172,8 @@ class FullShapeGpuIT {
         new int[][] {IntStream.range(0, Math.ceilDiv(to, options.kvBlockRows())).toArray()},
         splices,
         wanted,
-        new int[0]);
+        new int[0],
+        List.of());
   }
 
   private static double check(int row, float[] expected, float[] found) {

@@ -14,11 +14,12 @@ import org.tessera.cuda.GpuGroup.Setting;
 import org.tessera.device.Device.DeviceMemory;
 import org.tessera.engine.EngineOptions;
 import org.tessera.engine.ModelRunner;
-import org.tessera.engine.ParallelRunner;
 import org.tessera.engine.RankRunner;
+import org.tessera.engine.StagedRunner;
 import org.tessera.engine.StepInput;
 import org.tessera.model.Architecture;
 import org.tessera.model.Architectures;
+import org.tessera.model.VisionLanguageModel;
 import org.tessera.parallel.Rank;
 import org.tessera.tensor.DType;
 import org.tessera.testing.ChatCase;
@@ -44,16 +45,12 @@ class TensorParallelGpuIT {
       EngineOptions options = EngineOptions.forTokens(1024);
       CudaDevice first = ranks.devices.getFirst();
       List<DeviceMemory> regions = new ArrayList<>();
-      List<ModelRunner> cut = new ArrayList<>();
+      List<VisionLanguageModel> cut = new ArrayList<>();
       for (int i = 0; i < ranks.size(); i++) {
         CudaDevice device = ranks.devices.get(i);
         regions.add(device.allocateRegion());
         Weights weights = Weights.root(checkpoint, device, regions.getLast(), DType.BF16);
-        cut.add(
-            new RankRunner(
-                architecture.load(config, weights, new Rank(device, ranks.member(i))),
-                device,
-                options));
+        cut.add(architecture.load(config, weights, new Rank(device, ranks.member(i))));
       }
       int[] prompt = prompt();
       List<float[]> expected;
@@ -64,7 +61,8 @@ class TensorParallelGpuIT {
         expected = answer(one, prompt, List.of());
       }
       List<Integer> tokens = expected.stream().map(TensorParallelGpuIT::best).toList();
-      try (ModelRunner two = new ParallelRunner(cut, ranks.group)) {
+      try (ModelRunner two =
+          StagedRunner.ofRanks(cut, List.copyOf(ranks.devices), ranks.group, options)) {
         List<float[]> logits = answer(two, prompt, tokens);
         double worst = 0;
         for (int i = 0; i < TOKENS; i++) {
@@ -122,7 +120,8 @@ class TensorParallelGpuIT {
         new int[][] {IntStream.range(0, 64).toArray()},
         List.of(),
         logitRows,
-        greedyRows);
+        greedyRows,
+        List.of());
   }
 
   /** Equal up to a token that one card itself finds hardly better than another. */
