@@ -77,19 +77,24 @@ class ReplicasTest {
     for (int conversation = 0; conversation < 6; conversation++) {
       int salt = 10 * conversation;
       int[] first = IntStream.range(0, 140).map(i -> (i + salt) % 100).toArray();
+      // What holds the first replica sends the conversation to the second one.
+      CountDownLatch goOn = new CountDownLatch(1);
+      models.get(0).beforeLayers = hidden -> await(goOn);
+      Answer holding = submit(new int[] {300 + conversation});
       Answer turn = submit(first);
+      assertThat(turn.ids()).hasSize(2);
+      goOn.countDown();
+      assertThat(holding.ids()).hasSize(2);
+
       int[] second =
           IntStream.concat(
                   IntStream.concat(IntStream.of(first), turn.ids().stream().mapToInt(id -> id)),
-                  IntStream.range(0, 30))
+                  IntStream.of(400 + conversation))
               .toArray();
-      // Something else comes between, so that counting requests would choose another replica.
-      List<Answer> between = submit(conversation % 3, i -> new int[] {i});
       assertThat(submit(second).result().cachedTokens()).isGreaterThanOrEqualTo(128);
-      for (Answer other : between) {
-        assertThat(other.ids()).hasSize(2);
-      }
+      assertThat(models.get(1).seen).contains(400 + conversation);
     }
+    assertThat(replicas.stats().cachedTokens()).isGreaterThanOrEqualTo(6 * 128);
   }
 
   @Test
@@ -168,7 +173,8 @@ class ReplicasTest {
         failed++;
       }
     }
-    assertThat(failed).isEqualTo(4);
+    // Those that it ran, and at most two that it got before it was known.
+    assertThat(failed).isBetween(4, 6);
     for (Answer answer : submit(6, i -> new int[] {20 + i})) {
       assertThat(answer.ids()).hasSize(2);
     }
@@ -208,7 +214,6 @@ class ReplicasTest {
       assertThatThrownBy(answer::ids).hasRootCauseInstanceOf(AssertionError.class);
     }
     assertThatThrownBy(() -> submit(new int[] {1}).ids())
-        .isInstanceOf(GenerationException.class)
         .hasRootCauseInstanceOf(AssertionError.class);
   }
 
