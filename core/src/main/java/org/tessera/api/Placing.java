@@ -5,23 +5,21 @@ import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
+import java.util.OptionalInt;
 import org.tessera.config.ModelConfig;
 import org.tessera.device.Device;
 import org.tessera.device.DeviceInfo;
 import org.tessera.device.Devices;
-import org.tessera.engine.EngineOptions;
 import org.tessera.error.DeviceException;
 import org.tessera.error.PlanException;
 import org.tessera.plan.Deployment;
 import org.tessera.plan.Deployment.Replica;
-import org.tessera.plan.Deployment.Stage;
 import org.tessera.plan.DeviceBudget;
 import org.tessera.plan.DeviceId;
 import org.tessera.plan.DeviceMapChoice;
 import org.tessera.plan.ModelSizes;
-import org.tessera.plan.Placement;
-import org.tessera.plan.Plan;
 import org.tessera.plan.PlanOptions;
 import org.tessera.plan.PlanRequest;
 import org.tessera.plan.PlanService;
@@ -31,6 +29,9 @@ import org.tessera.plan.Strategy;
 final class Placing {
   /** Context for which room is planned where the caller does not say. */
   private static final int DEFAULT_CONTEXT_TOKENS = 16_384;
+
+  /** A few pictures and a conversation about them: less is not taken without being asked for. */
+  private static final int LEAST_CONTEXT_TOKENS = 4096;
 
   private final Devices machine;
   private final Map<DeviceId, DeviceInfo> found = new LinkedHashMap<>();
@@ -61,27 +62,48 @@ final class Placing {
   }
 
   /**
+   * Where the model runs, and with how much room.
+   *
+   * @param contextTokens for which every device has room, by plan; absent where nothing was planned
+   */
+  record Placed(Deployment deployment, OptionalInt contextTokens) {}
+
+  /**
    * Where the model runs.
    *
    * @throws DeviceException where a device is not there
    * @throws PlanException where the devices do not suffice
    */
-  Deployment deployment(LoadOptions options, ModelConfig config) {
+  Placed place(LoadOptions options, ModelConfig config) {
     DeviceOptions devices = options.devices();
     if (devices.deployment().isPresent()) {
-      return devices.deployment().get();
+      return unplanned(devices.deployment().get());
     }
     List<DeviceId> usable = usable(devices.device());
-    int layerCount = config.numHiddenLayers();
-    if (devices.tensorParallel().isPresent() || devices.replicas().isPresent()) {
-      return copies(
-          usable, devices.tensorParallel().orElse(1), devices.replicas().orElse(1), layerCount);
+    boolean mapped = devices.deviceMap().isPresent() || devices.maxMemory().isPresent();
+    if (usable.stream().noneMatch(DeviceId::isGpu) && !mapped) {
+      // Weights stay in the files that they are mapped from: there is nothing to budget.
+      return unplanned(
+          onCpu(
+              usable.getFirst(),
+              devices.tensorParallel().orElse(1),
+              devices.replicas().orElse(1),
+              config.numHiddenLayers()));
     }
-    boolean asked = devices.deviceMap().isPresent() || devices.maxMemory().isPresent();
-    if (usable.size() == 1 && !asked) {
-      return Deployment.on(usable.getFirst(), layerCount);
-    }
-    return deployment(plan(options, config, usable), layerCount);
+    return planned(options, config, budgets(usable));
+  }
+
+  private static Placed unplanned(Deployment deployment) {
+    return new Placed(deployment, OptionalInt.empty());
+  }
+
+  /** Where one GPU is all there is, how fast it is makes no difference. */
+  private List<DeviceBudget> budgets(List<DeviceId> usable) {
+    return usable.size() == 1
+        ? List.of(DeviceBudget.of(Objects.requireNonNull(found.get(usable.getFirst()))))
+        : DeviceBudget.measured(machine).stream()
+            .filter(budget -> usable.contains(budget.device()))
+            .toList();
   }
 
   private List<DeviceId> usable(String device) {
@@ -109,96 +131,56 @@ final class Placing {
     return asked.equals("auto") || asked.equals(id) || id.startsWith(asked + ":");
   }
 
-  /** Copies of layers that are cut over ranks, on GPUs where there are any, each used once. */
-  private static Deployment copies(List<DeviceId> usable, int ranks, int replicas, int layerCount) {
-    int count = Math.multiplyExact(ranks, replicas);
-    List<DeviceId> gpus = usable.stream().filter(DeviceId::isGpu).toList();
-    if (!gpus.isEmpty() && gpus.size() < count) {
-      throw new PlanException(
-          "%d ranks of %d copies need %d GPUs, and %d can be used: ask for fewer"
-              .formatted(ranks, replicas, count, gpus.size()));
-    }
-    List<DeviceId> all = gpus.isEmpty() ? Collections.nCopies(count, usable.getFirst()) : gpus;
-    List<Replica> copies = new ArrayList<>();
-    for (int i = 0; i < replicas; i++) {
-      copies.add(Replica.cutOver(all.subList(i * ranks, (i + 1) * ranks), layerCount));
-    }
-    return new Deployment(copies);
+  /** Copies whose layers are cut over ranks that share the CPU. */
+  private static Deployment onCpu(DeviceId cpu, int ranks, int replicas, int layerCount) {
+    Replica copy = Replica.cutOver(Collections.nCopies(ranks, cpu), layerCount);
+    return new Deployment(Collections.nCopies(replicas, copy));
   }
 
-  private Plan plan(LoadOptions options, ModelConfig config, List<DeviceId> usable) {
-    DeviceOptions devices = options.devices();
-    ModelSizes sizes = ModelSizes.of(config);
-    DeviceMapChoice choice = devices.deviceMap().orElse(new DeviceMapChoice.Named(Strategy.AUTO));
-    int context =
+  /**
+   * Where the user names no context, a smaller one that the GPUs hold is better than a larger one
+   * for which layers move to the CPU.
+   */
+  private static Placed planned(
+      LoadOptions options, ModelConfig config, List<DeviceBudget> budgets) {
+    int wanted =
         options
             .contextTokens()
             .orElse(Math.min(config.maxPositionEmbeddings(), DEFAULT_CONTEXT_TOKENS));
-    EngineOptions engine = EngineOptions.forTokens(context);
+    int least =
+        options.contextTokens().isPresent() ? wanted : Math.min(wanted, LEAST_CONTEXT_TOKENS);
+    boolean hasGpu = budgets.stream().anyMatch(budget -> budget.device().isGpu());
+    for (int tokens = wanted; tokens > least; tokens = Math.max(least, tokens / 2)) {
+      try {
+        Deployment deployment = plan(options, config, budgets, tokens);
+        if (!hasGpu || usesGpusAlone(deployment)) {
+          return new Placed(deployment, OptionalInt.of(tokens));
+        }
+      } catch (PlanException e) {
+        // A smaller one may fit; what the least one is refused for is what the user hears.
+      }
+    }
+    return new Placed(plan(options, config, budgets, least), OptionalInt.of(least));
+  }
+
+  private static boolean usesGpusAlone(Deployment deployment) {
+    return deployment.replicas().stream()
+        .flatMap(replica -> replica.devices().stream())
+        .allMatch(DeviceId::isGpu);
+  }
+
+  private static Deployment plan(
+      LoadOptions options, ModelConfig config, List<DeviceBudget> budgets, int contextTokens) {
+    DeviceOptions devices = options.devices();
+    ModelSizes sizes = ModelSizes.of(config);
+    DeviceMapChoice choice = devices.deviceMap().orElse(new DeviceMapChoice.Named(Strategy.AUTO));
     return PlanService.plan(
-        sizes,
-        new PlanOptions(choice, devices.maxMemory(), Optional.empty(), false),
-        usable.stream().map(found::get).map(DeviceBudget::of).toList(),
-        new PlanRequest(
-            context,
-            1,
-            engine.visionSlices(),
-            engine.prefillRows(),
-            options.dtype().orElse(sizes.dtype())));
-  }
-
-  /** What a plan's device map means: neighbouring layers on one device are a stage. */
-  private static Deployment deployment(Plan plan, int layerCount) {
-    Map<String, DeviceId> byPrefix = new LinkedHashMap<>();
-    plan.deviceMap().forEach((path, device) -> byPrefix.put(path, DeviceId.parse(device)));
-    Placement placement = new Placement(byPrefix);
-    List<DeviceId> layers = new ArrayList<>();
-    for (int i = 0; i < layerCount; i++) {
-      layers.add(deviceOf(placement, "llm.model.layers." + i));
-    }
-    List<Stage> stages = new ArrayList<>();
-    DeviceId embeddings = deviceOf(placement, "llm.model.embed_tokens");
-    if (!embeddings.equals(layers.getFirst())) {
-      stages.add(new Stage(List.of(embeddings), 0, 0));
-    }
-    int first = 0;
-    for (int i = 1; i <= layerCount; i++) {
-      if (i == layerCount || !layers.get(i).equals(layers.get(first))) {
-        stages.add(new Stage(List.of(layers.get(first)), first, i));
-        first = i;
-      }
-    }
-    DeviceId head = deviceOf(placement, "llm.lm_head");
-    requireTogether(placement, "llm.model.norm", "llm.lm_head");
-    requireTogether(placement, "vpm", "resampler");
-    if (!head.equals(layers.getLast())) {
-      stages.add(new Stage(List.of(head), layerCount, layerCount));
-    }
-    return new Deployment(List.of(new Replica(stages, List.of(deviceOf(placement, "vpm")))));
-  }
-
-  private static void requireTogether(Placement placement, String module, String other) {
-    if (!deviceOf(placement, module).equals(deviceOf(placement, other))) {
-      throw new PlanException(
-          "the device map gives %s and %s different devices, which cannot be run: give them one"
-              .formatted(module, other));
-    }
-  }
-
-  private static DeviceId deviceOf(Placement placement, String module) {
-    DeviceId device = placement.deviceOf(module);
-    if (device == null) {
-      throw new PlanException(
-          "the device map cuts %s in parts, which cannot be run: give it one device"
-              .formatted(module));
-    }
-    for (Map.Entry<String, DeviceId> entry : placement.byPrefix().entrySet()) {
-      if (entry.getKey().startsWith(module + ".") && !entry.getValue().equals(device)) {
-        throw new PlanException(
-            "the device map cuts %s in parts, which cannot be run: give it one device"
-                .formatted(module));
-      }
-    }
-    return device;
+            sizes,
+            new PlanOptions(choice, devices.maxMemory(), Optional.empty(), false)
+                .withNumbers(devices.tensorParallel(), devices.replicas()),
+            budgets,
+            PlanRequest.of(budgets, contextTokens, options.dtype().orElse(sizes.dtype())))
+        .deployment()
+        .orElseThrow();
   }
 }

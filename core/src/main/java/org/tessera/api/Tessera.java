@@ -9,6 +9,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.stream.Collectors;
+import org.tessera.api.Placing.Placed;
 import org.tessera.config.CheckpointConfig;
 import org.tessera.device.Device;
 import org.tessera.device.DeviceInfo;
@@ -99,7 +100,8 @@ public final class Tessera implements AutoCloseable {
     Preparation preparation = new Preparation(config, tokenizer, promptBuilder, terminators);
 
     Placing placing = new Placing(Devices.probe());
-    Deployment deployment = placing.deployment(options, config.model());
+    Placed placed = placing.place(options, config.model());
+    Deployment deployment = placed.deployment();
     Resources resources = new Resources();
     try {
       SafetensorsCheckpoint weights = resources.add(SafetensorsCheckpoint.open(checkpoint));
@@ -112,7 +114,7 @@ public final class Tessera implements AutoCloseable {
                   placing::open));
       EngineOptions engineOptions =
           model
-              .engineOptions(options.contextTokens())
+              .engineOptions(options.contextTokens(), placed.contextTokens())
               .withMaxWaiting(options.maxWaiting().orElse(Integer.MAX_VALUE));
       Replicas engines =
           resources.add(

@@ -51,6 +51,9 @@ public final class DeployedModel implements AutoCloseable {
 
   private static final int MIN_CONTEXT_TOKENS = 512;
 
+  /** On GPUs with memory to spare: as many answers as run at once, of 2,048 tokens each. */
+  private static final int MANY_TOKENS = 131_072;
+
   private final Source source;
   private final Function<DeviceId, Device> opener;
   private final List<Device> devices = new ArrayList<>();
@@ -262,9 +265,10 @@ public final class DeployedModel implements AutoCloseable {
    * Limits for the engines of all copies.
    *
    * @param contextTokens positions to make room for; absent for as many as memory affords
-   * @throws DeviceException where it affords too few
+   * @param planned positions for which there is room by plan
+   * @throws DeviceException where memory affords too few, and nothing was planned
    */
-  public EngineOptions engineOptions(OptionalInt contextTokens) {
+  public EngineOptions engineOptions(OptionalInt contextTokens, OptionalInt planned) {
     int prefillRows = Integer.MAX_VALUE;
     int mixedPrefillRows = Integer.MAX_VALUE;
     int visionSlices = Integer.MAX_VALUE;
@@ -278,7 +282,7 @@ public final class DeployedModel implements AutoCloseable {
       visionSlices = Math.min(visionSlices, visionSlices(replica));
     }
     return EngineOptions.forTokens(
-        contextTokens.orElseGet(this::affordableTokens),
+        contextTokens.orElseGet(() -> affordableTokens(planned)),
         prefillRows,
         mixedPrefillRows,
         visionSlices);
@@ -290,7 +294,8 @@ public final class DeployedModel implements AutoCloseable {
         : replica.vision().stream().mapToInt(member -> member.device().visionSlices()).sum();
   }
 
-  private int affordableTokens() {
+  /** What a quarter of the memory that is free holds, and no less than was planned. */
+  private int affordableTokens(OptionalInt planned) {
     Map<String, Long> bytesPerToken = new HashMap<>();
     Map<String, Device> byId = new HashMap<>();
     for (LoadedReplica replica : replicas) {
@@ -302,20 +307,22 @@ public final class DeployedModel implements AutoCloseable {
         }
       }
     }
-    long wanted = Math.min(source.config().model().maxPositionEmbeddings(), DEFAULT_CONTEXT_TOKENS);
+    int longest = source.config().model().maxPositionEmbeddings();
+    boolean onGpus = byId.values().stream().allMatch(Device::copiesWeights);
+    long wanted = onGpus ? MANY_TOKENS : Math.min(longest, DEFAULT_CONTEXT_TOKENS);
     long least = wanted;
     for (Map.Entry<String, Device> entry : byId.entrySet()) {
       long freeBytes = entry.getValue().info().freeBytes();
       long bytes = Math.max(1, bytesPerToken.getOrDefault(entry.getKey(), 0L));
       long affordable = freeBytes / 4 / bytes;
-      if (affordable < Math.min(wanted, MIN_CONTEXT_TOKENS)) {
+      if (planned.isEmpty() && affordable < Math.min(longest, MIN_CONTEXT_TOKENS)) {
         throw new DeviceException(
             "%s has %d MB free, of which a quarter holds the keys and values of %d tokens only; free memory or set context_tokens"
                 .formatted(entry.getKey(), freeBytes >> 20, affordable));
       }
       least = Math.min(least, affordable);
     }
-    return (int) least;
+    return (int) Math.max(least, planned.orElse(0));
   }
 
   private static long bytesPerToken(Member rank) {

@@ -1,5 +1,6 @@
 package org.tessera.plan;
 
+import java.util.List;
 import org.tessera.error.PlanException;
 import org.tessera.tensor.DType;
 
@@ -19,6 +20,25 @@ public record PlanRequest(
     check("batch", batch, 1);
     check("slice count", sliceCount, 0);
     check("prefill tokens", prefillTokens, 1);
+  }
+
+  /** Rows of a prompt and slices of pictures that a GPU takes at once, at most. */
+  public static final int GPU_PREFILL_TOKENS = 8192;
+
+  public static final int GPU_SLICES = 40;
+
+  private static final int CPU_PREFILL_TOKENS = 512;
+  private static final int CPU_SLICES = 1;
+
+  /** One conversation of so many tokens, in steps of the size that suits the devices. */
+  public static PlanRequest of(List<DeviceBudget> devices, int contextTokens, DType dtype) {
+    boolean hasGpu = devices.stream().anyMatch(budget -> budget.device().isGpu());
+    return new PlanRequest(
+        contextTokens,
+        1,
+        hasGpu ? GPU_SLICES : CPU_SLICES,
+        hasGpu ? GPU_PREFILL_TOKENS : CPU_PREFILL_TOKENS,
+        dtype);
   }
 
   /** The same with another context. */
