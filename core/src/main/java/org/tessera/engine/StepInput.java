@@ -69,5 +69,5 @@ public record StepInput(
    *     holds what it should
    */
   @SuppressWarnings("ArrayRecordComponent") // lives for one step
-  record SampledRow(int row, SamplingParameters parameters, int @Nullable [] recount) {}
+  public record SampledRow(int row, SamplingParameters parameters, int @Nullable [] recount) {}
 }
