@@ -92,6 +92,7 @@ final class ChatCommand implements Callable<Integer> {
             .println(
                 ChatJson.of(response, tessera.info().loadMillis(), tessera.info().deviceMap()));
       } else {
+        output.note(tessera.info().placement());
         AnswerPrinter.print(output, tessera.stream(request));
       }
     }
@@ -106,6 +107,7 @@ final class ChatCommand implements Callable<Integer> {
                 .system(true)
                 .dumb(true)
                 .build()) {
+      terminal.writer().println(tessera.info().placement());
       terminal.writer().println("/help lists the commands, Ctrl-D leaves.");
       ChatShell shell =
           new ChatShell(terminal, tessera::stream, media, generationOptions, input, chat.system());

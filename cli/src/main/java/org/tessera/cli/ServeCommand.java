@@ -182,6 +182,7 @@ final class ServeCommand implements Callable<Integer> {
                 info.deviceName(),
                 info.contextTokens(),
                 info.loadMillis() / 1000));
+    output.note(info.placement());
     String key =
         options.apiKey().isPresent() ? " -H \"Authorization: Bearer $" + KEY_VARIABLE + "\"" : "";
     output.out().println("listening at " + url);

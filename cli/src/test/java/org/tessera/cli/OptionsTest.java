@@ -1,13 +1,20 @@
 package org.tessera.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.nio.file.Path;
+import java.util.Map;
 import java.util.OptionalInt;
 import org.junit.jupiter.api.Test;
+import org.tessera.api.DeviceOptions;
 import org.tessera.api.GenerationOptions;
 import org.tessera.api.InputOptions;
 import org.tessera.api.LoadOptions;
+import org.tessera.error.InvalidRequestException;
+import org.tessera.error.PlanException;
+import org.tessera.plan.DeviceId;
+import org.tessera.plan.DeviceMapChoice;
 import org.tessera.tensor.DType;
 import picocli.CommandLine;
 
@@ -98,13 +105,36 @@ class OptionsTest {
             "--model=m");
     assertThat(arguments.model).contains(Path.of("m"));
     LoadOptions options = arguments.toLoadOptions();
-    assertThat(options.device()).isEqualTo("cuda:0,1");
+    assertThat(options.devices().device()).isEqualTo("cuda:0,1");
     assertThat(options.dtype()).isEmpty();
     assertThat(options.contextTokens()).isEqualTo(OptionalInt.of(100));
     assertThat(options.trustedPlugins()).contains(Path.of("plug"));
     assertThat(dtype("bf16")).isEqualTo(DType.BF16);
     assertThat(dtype("fp16")).isEqualTo(DType.F16);
     assertThat(dtype("fp32")).isEqualTo(DType.F32);
+  }
+
+  @Test
+  void optionsOfDevices() {
+    DeviceOptions none = devices();
+    assertThat(none).isEqualTo(DeviceOptions.AUTO);
+
+    DeviceOptions copies = devices("--tensor-parallel=2", "--replicas=3");
+    assertThat(copies.tensorParallel()).hasValue(2);
+    assertThat(copies.replicas()).hasValue(3);
+
+    DeviceOptions mapped = devices("--device-map=balanced", "--max-memory=0=10GiB,cpu=2GB");
+    assertThat(mapped.deviceMap()).contains(DeviceMapChoice.parse("balanced"));
+    assertThat(mapped.maxMemory().orElseThrow())
+        .containsExactly(
+            Map.entry(DeviceId.gpu(0), 10L << 30), Map.entry(DeviceId.CPU, 2_000_000_000L));
+
+    assertThatThrownBy(() -> devices("--replicas=0")).isInstanceOf(InvalidRequestException.class);
+    assertThatThrownBy(() -> devices("--max-memory=lots")).isInstanceOf(PlanException.class);
+  }
+
+  private static DeviceOptions devices(String... arguments) {
+    return CommandLine.populateCommand(new ModelArguments(), arguments).toLoadOptions().devices();
   }
 
   private static DType dtype(String name) {

@@ -10,9 +10,9 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.LinkedBlockingQueue;
 import org.jspecify.annotations.Nullable;
-import org.tessera.engine.Generation;
 import org.tessera.engine.GenerationListener;
 import org.tessera.engine.GenerationResult;
+import org.tessera.engine.Replicas.Submission;
 import org.tessera.error.GenerationException;
 import org.tessera.error.TesseraException;
 import org.tessera.sampling.OriginalCompat;
@@ -44,7 +44,7 @@ final class ChatStream implements TokenStream, GenerationListener {
 
   private final BlockingQueue<Event> events = new LinkedBlockingQueue<>();
   private final CompletableFuture<ChatResponse> response = new CompletableFuture<>();
-  private @Nullable Generation generation;
+  private @Nullable Submission submission;
 
   /** What the reader takes from the queue. */
   private sealed interface Event {
@@ -67,8 +67,8 @@ final class ChatStream implements TokenStream, GenerationListener {
   }
 
   /** To be called once, before the stream is handed out. */
-  void attach(Generation generation) {
-    this.generation = generation;
+  void attach(Submission submission) {
+    this.submission = submission;
   }
 
   @Override
@@ -158,8 +158,8 @@ final class ChatStream implements TokenStream, GenerationListener {
 
   @Override
   public void cancel() {
-    if (generation != null) {
-      generation.cancel();
+    if (submission != null) {
+      submission.cancel();
     }
   }
 

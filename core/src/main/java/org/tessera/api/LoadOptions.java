@@ -3,27 +3,29 @@ package org.tessera.api;
 import java.nio.file.Path;
 import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.SortedMap;
 import org.tessera.error.InvalidRequestException;
+import org.tessera.plan.Deployment;
+import org.tessera.plan.DeviceId;
+import org.tessera.plan.DeviceMapChoice;
 import org.tessera.tensor.DType;
 import org.tessera.weights.LoadProgress;
 
 /**
  * How a checkpoint is loaded.
  *
- * @param device {@code auto}, {@code cpu}, {@code cuda} or a device's id
+ * @param devices where the model runs
  * @param dtype element type of the weight matrices; absent for the checkpoint's own
- * @param contextTokens tokens of all running conversations together that the key/value cache holds;
- *     absent for as many as the model allows and memory affords
- * @param tensorParallel ranks over which every layer of the decoder is cut; 1 for none
+ * @param contextTokens tokens of all running conversations together that the key/value cache of a
+ *     copy of the model holds; absent for as many as the model allows and memory affords
  * @param maxWaiting requests that wait for their turn at most; absent for any number
  * @param trustedPlugins a directory of jars whose architectures may be loaded; their code runs
  * @param progress told while weights are fetched
  */
 public record LoadOptions(
-    String device,
+    DeviceOptions devices,
     Optional<DType> dtype,
     OptionalInt contextTokens,
-    int tensorParallel,
     OptionalInt maxWaiting,
     Optional<Path> trustedPlugins,
     LoadProgress progress) {
@@ -32,67 +34,72 @@ public record LoadOptions(
       throw new InvalidRequestException(
           "context_tokens must be at least 1, not " + contextTokens.getAsInt());
     }
-    if (tensorParallel < 1) {
-      throw new InvalidRequestException(
-          "tensor_parallel must be at least 1, not " + tensorParallel);
-    }
   }
 
   public static LoadOptions defaults() {
     return new LoadOptions(
-        "auto",
+        DeviceOptions.AUTO,
         Optional.empty(),
         OptionalInt.empty(),
-        1,
         OptionalInt.empty(),
         Optional.empty(),
         LoadProgress.NONE);
   }
 
+  /** On these devices only: see {@link DeviceOptions#device}. */
   public LoadOptions withDevice(String value) {
-    return new LoadOptions(
-        value, dtype, contextTokens, tensorParallel, maxWaiting, trustedPlugins, progress);
+    return with(devices.withDevice(value));
+  }
+
+  /** Laid out by a strategy or a map: see {@link DeviceOptions#deviceMap}. */
+  public LoadOptions withDeviceMap(DeviceMapChoice value) {
+    return with(devices.withDeviceMap(value));
+  }
+
+  /** On these devices only, within these bytes. */
+  public LoadOptions withMaxMemory(SortedMap<DeviceId, Long> value) {
+    return with(devices.withMaxMemory(value));
+  }
+
+  /** With every layer of the decoder cut over this many ranks. */
+  public LoadOptions withTensorParallel(int value) {
+    return with(devices.withTensorParallel(value));
+  }
+
+  /** As this many copies, over which requests are divided. */
+  public LoadOptions withReplicas(int value) {
+    return with(devices.withReplicas(value));
+  }
+
+  /** Exactly so, whatever the other options say of devices. */
+  public LoadOptions withDeployment(Deployment value) {
+    return with(devices.withDeployment(value));
+  }
+
+  private LoadOptions with(DeviceOptions value) {
+    return new LoadOptions(value, dtype, contextTokens, maxWaiting, trustedPlugins, progress);
   }
 
   public LoadOptions withDtype(DType value) {
     return new LoadOptions(
-        device,
-        Optional.of(value),
-        contextTokens,
-        tensorParallel,
-        maxWaiting,
-        trustedPlugins,
-        progress);
+        devices, Optional.of(value), contextTokens, maxWaiting, trustedPlugins, progress);
   }
 
   public LoadOptions withContextTokens(int value) {
     return new LoadOptions(
-        device, dtype, OptionalInt.of(value), tensorParallel, maxWaiting, trustedPlugins, progress);
-  }
-
-  public LoadOptions withTensorParallel(int value) {
-    return new LoadOptions(
-        device, dtype, contextTokens, value, maxWaiting, trustedPlugins, progress);
+        devices, dtype, OptionalInt.of(value), maxWaiting, trustedPlugins, progress);
   }
 
   public LoadOptions withMaxWaiting(int value) {
     return new LoadOptions(
-        device,
-        dtype,
-        contextTokens,
-        tensorParallel,
-        OptionalInt.of(value),
-        trustedPlugins,
-        progress);
+        devices, dtype, contextTokens, OptionalInt.of(value), trustedPlugins, progress);
   }
 
   public LoadOptions withTrustedPlugins(Path value) {
-    return new LoadOptions(
-        device, dtype, contextTokens, tensorParallel, maxWaiting, Optional.of(value), progress);
+    return new LoadOptions(devices, dtype, contextTokens, maxWaiting, Optional.of(value), progress);
   }
 
   public LoadOptions withProgress(LoadProgress value) {
-    return new LoadOptions(
-        device, dtype, contextTokens, tensorParallel, maxWaiting, trustedPlugins, value);
+    return new LoadOptions(devices, dtype, contextTokens, maxWaiting, trustedPlugins, value);
   }
 }

@@ -1,14 +1,15 @@
 package org.tessera.api;
 
 import java.util.ArrayDeque;
+import java.util.ArrayList;
 import java.util.Deque;
-import org.tessera.device.Device;
-import org.tessera.device.Device.DeviceMemory;
-import org.tessera.engine.Engine;
-import org.tessera.parallel.RankGroup;
+import java.util.List;
+import org.tessera.engine.Closing;
+import org.tessera.engine.DeployedModel;
+import org.tessera.engine.Replicas;
 import org.tessera.weights.SafetensorsCheckpoint;
 
-/** What a loaded model holds open, closed once, in the opposite order. */
+/** What a loaded model holds open, closed once, in the opposite order, whatever fails meanwhile. */
 final class Resources implements AutoCloseable {
   private final Deque<Runnable> closers = new ArrayDeque<>();
 
@@ -17,30 +18,20 @@ final class Resources implements AutoCloseable {
     return checkpoint;
   }
 
-  Device add(Device device) {
-    closers.push(device::close);
-    return device;
+  DeployedModel add(DeployedModel model) {
+    closers.push(model::close);
+    return model;
   }
 
-  DeviceMemory add(DeviceMemory memory) {
-    closers.push(memory::close);
-    return memory;
-  }
-
-  RankGroup add(RankGroup group) {
-    closers.push(group::close);
-    return group;
-  }
-
-  Engine add(Engine engine) {
-    closers.push(engine::close);
-    return engine;
+  Replicas add(Replicas engines) {
+    closers.push(engines::close);
+    return engines;
   }
 
   @Override
   public synchronized void close() {
-    while (!closers.isEmpty()) {
-      closers.pop().run();
-    }
+    List<Runnable> newestFirst = new ArrayList<>(closers);
+    closers.clear();
+    Closing.all(newestFirst);
   }
 }

@@ -8,34 +8,27 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.stream.Collectors;
 import org.tessera.config.CheckpointConfig;
 import org.tessera.device.Device;
-import org.tessera.device.Device.DeviceMemory;
 import org.tessera.device.DeviceInfo;
 import org.tessera.device.Devices;
+import org.tessera.engine.DeployedModel;
 import org.tessera.engine.Engine;
 import org.tessera.engine.EngineOptions;
 import org.tessera.engine.EngineStats;
-import org.tessera.engine.ModelRunner;
-import org.tessera.engine.ParallelRunner;
-import org.tessera.engine.RankRunner;
+import org.tessera.engine.Replicas;
 import org.tessera.error.CheckpointException;
 import org.tessera.error.DeviceException;
 import org.tessera.error.InvalidRequestException;
 import org.tessera.image.Size;
-import org.tessera.kv.KvCache;
 import org.tessera.model.Architecture;
 import org.tessera.model.Architectures;
-import org.tessera.model.VisionLanguageModel;
-import org.tessera.parallel.Rank;
-import org.tessera.parallel.RankGroup;
-import org.tessera.parallel.RankGroups;
+import org.tessera.plan.Deployment;
 import org.tessera.prompt.PromptBuilder;
-import org.tessera.tensor.DType;
 import org.tessera.text.Tokenizer;
 import org.tessera.weights.SafetensorsCheckpoint;
 import org.tessera.weights.WeightSource;
-import org.tessera.weights.Weights;
 
 /**
  * A loaded model that answers questions about pictures.
@@ -53,11 +46,6 @@ import org.tessera.weights.Weights;
 public final class Tessera implements AutoCloseable {
   private static final List<String> TERMINATORS = List.of("<|im_end|>", "<|endoftext|>");
 
-  /** Context for which the cache has room where the caller does not say and memory affords it. */
-  private static final int DEFAULT_CONTEXT_TOKENS = 16_384;
-
-  private static final int MIN_CONTEXT_TOKENS = 512;
-
   /** Of a text to tokenize: several times what any context holds. */
   private static final int MAX_CHARACTERS = 1 << 20;
 
@@ -65,7 +53,7 @@ public final class Tessera implements AutoCloseable {
   private final Tokenizer tokenizer;
   private final Set<Integer> terminators;
   private final Preparation preparation;
-  private final Engine engine;
+  private final Replicas engines;
   private final List<Device> devices;
   private final Resources resources;
 
@@ -74,14 +62,14 @@ public final class Tessera implements AutoCloseable {
       Tokenizer tokenizer,
       Set<Integer> terminators,
       Preparation preparation,
-      Engine engine,
+      Replicas engines,
       List<Device> devices,
       Resources resources) {
     this.info = info;
     this.tokenizer = tokenizer;
     this.terminators = terminators;
     this.preparation = preparation;
-    this.engine = engine;
+    this.engines = engines;
     this.devices = List.copyOf(devices);
     this.resources = resources;
   }
@@ -95,7 +83,8 @@ public final class Tessera implements AutoCloseable {
    * Loads a checkpoint directory as Hugging Face ships it.
    *
    * @throws CheckpointException where the checkpoint cannot be used
-   * @throws DeviceException where the device does not exist or its memory does not suffice
+   * @throws DeviceException where a device does not exist or its memory does not suffice
+   * @throws org.tessera.error.PlanException where the model cannot be laid over the devices
    */
   public static Tessera load(Path checkpoint, LoadOptions options) {
     long start = System.nanoTime();
@@ -109,40 +98,48 @@ public final class Tessera implements AutoCloseable {
     PromptBuilder promptBuilder = PromptBuilder.of(tokenizer, config);
     Preparation preparation = new Preparation(config, tokenizer, promptBuilder, terminators);
 
+    Placing placing = new Placing(Devices.probe());
+    Deployment deployment = placing.deployment(options, config.model());
     Resources resources = new Resources();
     try {
       SafetensorsCheckpoint weights = resources.add(SafetensorsCheckpoint.open(checkpoint));
-      List<Device> devices = openDevices(options, resources);
-      Device first = devices.getFirst();
-      DType dtype = options.dtype().orElseGet(() -> first.weightType(weights.prevailingType()));
-      RankGroup group = resources.add(RankGroups.connect(devices));
-      List<VisionLanguageModel> parts = new ArrayList<>();
-      for (int i = 0; i < devices.size(); i++) {
-        Device device = devices.get(i);
-        DeviceMemory region = resources.add(device.allocateRegion());
-        Weights root = Weights.root(weights, device, region, dtype, options.progress());
-        Rank rank =
-            devices.size() == 1 ? Rank.whole(device) : new Rank(device, group.member(i, device));
-        parts.add(architecture.load(config, root, rank));
-      }
+      DeployedModel model =
+          resources.add(
+              DeployedModel.load(
+                  new DeployedModel.Source(
+                      architecture, config, weights, options.dtype(), options.progress()),
+                  deployment,
+                  placing::open));
       EngineOptions engineOptions =
-          EngineOptions.forTokens(contextTokens(options, parts.getFirst().spec(), first), first)
+          model
+              .engineOptions(options.contextTokens())
               .withMaxWaiting(options.maxWaiting().orElse(Integer.MAX_VALUE));
-      Engine engine =
-          resources.add(new Engine(runner(parts, devices, group, engineOptions), engineOptions));
+      Replicas engines =
+          resources.add(
+              new Replicas(
+                  model.runners(engineOptions).stream()
+                      .map(runner -> new Engine(runner, engineOptions))
+                      .toList()));
+      PlacementText text = new PlacementText(placing::name);
       ModelInfo info =
           new ModelInfo(
               String.valueOf(checkpoint.toAbsolutePath().normalize().getFileName()),
               architecture.name(),
               parameterCount(weights),
               weights.totalBytes(),
-              Map.of("", devices.getFirst().info().id()),
-              devices.getFirst().info().name(),
+              text.deviceMap(deployment),
+              deviceNames(model.devices()),
+              text.line(deployment),
               engineOptions.kvTokens(),
               (System.nanoTime() - start) / 1e6);
-      return new Tessera(info, tokenizer, terminators, preparation, engine, devices, resources);
+      return new Tessera(
+          info, tokenizer, terminators, preparation, engines, model.devices(), resources);
     } catch (RuntimeException | Error e) {
-      resources.close();
+      try {
+        resources.close();
+      } catch (RuntimeException closing) {
+        e.addSuppressed(closing);
+      }
       throw e;
     }
   }
@@ -239,10 +236,10 @@ public final class Tessera implements AutoCloseable {
 
   /** What the model is busy with, and what it has done since it was loaded. */
   public EngineStats stats() {
-    return engine.stats();
+    return engines.stats();
   }
 
-  /** The devices that the model runs on, each once, with the memory that is free now. */
+  /** All devices that the model runs on, each once, with the memory that is free now. */
   public List<DeviceInfo> devices() {
     Map<String, DeviceInfo> byId = new LinkedHashMap<>();
     for (Device device : devices) {
@@ -270,7 +267,7 @@ public final class Tessera implements AutoCloseable {
 
   private ChatStream start(Prepared prepared, boolean compatOriginal) {
     ChatStream stream = new ChatStream(tokenizer, terminators, prepared, compatOriginal);
-    stream.attach(engine.submit(prepared.request(), stream));
+    stream.attach(engines.submit(prepared.request(), stream));
     return stream;
   }
 
@@ -306,51 +303,22 @@ public final class Tessera implements AutoCloseable {
     return Set.copyOf(ids);
   }
 
-  /** One device a rank. On the CPU they share its cores. */
-  private static List<Device> openDevices(LoadOptions options, Resources resources) {
-    Devices found = Devices.probe();
-    List<Device> devices = new ArrayList<>();
-    for (int i = 0; i < options.tensorParallel(); i++) {
-      devices.add(resources.add(found.open(options.device())));
+  /** Makers' names, each once with the number of devices that have it. */
+  private static String deviceNames(List<Device> devices) {
+    Map<String, Set<String>> idsByName = new LinkedHashMap<>();
+    for (Device device : devices) {
+      DeviceInfo found = device.info();
+      idsByName.computeIfAbsent(found.name(), name -> new HashSet<>()).add(found.id());
     }
-    return devices;
-  }
-
-  private static ModelRunner runner(
-      List<VisionLanguageModel> parts,
-      List<Device> devices,
-      RankGroup group,
-      EngineOptions options) {
-    List<ModelRunner> runners = new ArrayList<>();
-    try {
-      for (int i = 0; i < parts.size(); i++) {
-        runners.add(new RankRunner(parts.get(i), devices.get(i), options));
-      }
-    } catch (RuntimeException e) {
-      runners.forEach(ModelRunner::close);
-      throw e;
-    }
-    return runners.size() == 1 ? runners.getFirst() : new ParallelRunner(runners, group);
+    return idsByName.entrySet().stream()
+        .map(entry ->
+            entry.getValue().size() == 1
+                ? entry.getKey()
+                : "%d x %s".formatted(entry.getValue().size(), entry.getKey()))
+        .collect(Collectors.joining(" and "));
   }
 
   private static long parameterCount(WeightSource weights) {
     return weights.names().stream().mapToLong(name -> weights.info(name).shape().elements()).sum();
-  }
-
-  private static int contextTokens(
-      LoadOptions options, VisionLanguageModel.Spec spec, Device device) {
-    if (options.contextTokens().isPresent()) {
-      return options.contextTokens().getAsInt();
-    }
-    long bytesPerToken =
-        KvCache.bytesPerToken(spec.layerCount(), spec.heads(), device.activationType());
-    long affordable = device.info().freeBytes() / 4 / bytesPerToken;
-    long wanted = Math.min(spec.maxPositions(), DEFAULT_CONTEXT_TOKENS);
-    if (affordable < Math.min(wanted, MIN_CONTEXT_TOKENS)) {
-      throw new DeviceException(
-          "%s has %d MB free, of which a quarter holds the keys and values of %d tokens only; free memory or set context_tokens"
-              .formatted(device.info().id(), device.info().freeBytes() >> 20, affordable));
-    }
-    return (int) Math.min(wanted, affordable);
   }
 }

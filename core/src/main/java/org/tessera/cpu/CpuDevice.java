@@ -47,6 +47,11 @@ final class CpuDevice implements Device {
   }
 
   @Override
+  public int computeBoundRows() {
+    return 32;
+  }
+
+  @Override
   public DeviceMemory allocateRegion() {
     CpuMemory[] self = new CpuMemory[1];
     CpuMemory region = new CpuMemory(() -> regions.remove(self[0]));

@@ -37,6 +37,14 @@ public interface Device extends AutoCloseable {
     return 512;
   }
 
+  /**
+   * From how many rows on a matrix product takes longer for its arithmetic than for reading the
+   * weights, about: fewer rows take as long as these.
+   */
+  default int computeBoundRows() {
+    return 256;
+  }
+
   /** Slices of pictures that this device encodes in one go. */
   default int visionSlices() {
     return 4;

@@ -38,6 +38,15 @@ public final class Devices {
     return byName;
   }
 
+  /** The devices that can be opened, GPUs first. */
+  public List<DeviceInfo> found() {
+    return preferred().stream()
+        .map(Map.Entry::getValue)
+        .filter(Availability.Available.class::isInstance)
+        .flatMap(available -> ((Availability.Available) available).devices().stream())
+        .toList();
+  }
+
   /**
    * Opens a device.
    *

@@ -27,6 +27,7 @@ final class DecodeStep {
   private final Tensor parameters;
   private final Tensor tokenIds;
   private final PagedBatch batch;
+  private final Tensor hidden;
   private final Tensor logits;
   private final Tensor chosen;
   private final int[] packed;
@@ -39,12 +40,15 @@ final class DecodeStep {
    * @param samples whether tokens are chosen by more than the largest logit
    */
   record Size(int rows, int blocks, int blockRows, boolean samples) {
-    static Size of(StepInput step, int cacheRows, int blockRows) {
+    static Size of(StepInput step, boolean hasHead, int cacheRows, int blockRows) {
       int rows = roundUp(step.tokenIds().length);
       int longest = Arrays.stream(step.contextRows()).max().orElse(0);
       int context = Math.min(cacheRows, Math.max(LEAST_CONTEXT, roundUp(longest)));
       return new Size(
-          rows, Math.ceilDiv(context, blockRows), blockRows, !step.sampledRows().isEmpty());
+          rows,
+          Math.ceilDiv(context, blockRows),
+          blockRows,
+          hasHead && !step.sampledRows().isEmpty());
     }
 
     private static int roundUp(int value) {
@@ -81,6 +85,7 @@ final class DecodeStep {
             batchInputs.columns(3 * rows, 4 * rows),
             tables,
             size.blocks * size.blockRows);
+    hidden = runner.allocateHidden(memory::allocate, rows);
     logits = runner.allocateLogits(memory::allocate, rows);
     chosen = memory.allocate(DType.I32, 1, rows);
   }
@@ -154,6 +159,11 @@ final class DecodeStep {
 
   PagedBatch batch() {
     return batch;
+  }
+
+  /** [rows, hidden_size]: what the layers begin with and end with. */
+  Tensor hidden() {
+    return hidden;
   }
 
   /** F32 [rows, vocab_size]. */

@@ -3,11 +3,14 @@ package org.tessera.engine;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
+import java.util.Optional;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
+import org.jspecify.annotations.Nullable;
 import org.tessera.api.FinishReason;
+import org.tessera.error.DeviceException;
 import org.tessera.error.GenerationException;
 import org.tessera.error.InvalidRequestException;
 import org.tessera.error.OverloadedException;
@@ -34,6 +37,11 @@ public final class Engine implements AutoCloseable {
   private volatile boolean closed;
   private volatile EngineStats stats;
 
+  /** What ended this engine although nobody closed it. */
+  private volatile @Nullable Throwable failure;
+
+  private @Nullable Throwable closeFailure; // written by the thread, read when it has ended
+
   /**
    * @param runner the model on its devices, with a cache of the size that {@code options} give;
    *     closed with this engine
@@ -52,15 +60,10 @@ public final class Engine implements AutoCloseable {
    *
    * @throws InvalidRequestException where the prompt is empty or longer than the cache or the model
    * @throws OverloadedException where as many wait as may
-   * @throws GenerationException where the engine is closed
+   * @throws GenerationException where the engine is closed or has failed
    */
   public Generation submit(EngineRequest request, GenerationListener listener) {
-    int length = request.promptIds().length;
-    int limit = Math.min(options.kvTokens(), runner.spec().maxPositions());
-    if (length == 0 || length >= limit) {
-      throw new InvalidRequestException(
-          "the prompt has %d tokens; this engine takes 1 to %d".formatted(length, limit - 1));
-    }
+    requireFits(request);
     Generation generation =
         new Generation(nextId.getAndIncrement(), request, listener, pool, runner);
     synchronized (inbox) {
@@ -78,12 +81,37 @@ public final class Engine implements AutoCloseable {
     return generation;
   }
 
+  /**
+   * @throws InvalidRequestException where the prompt is empty or longer than the cache or the model
+   */
+  void requireFits(EngineRequest request) {
+    int length = request.promptIds().length;
+    int limit = Math.min(options.kvTokens(), runner.spec().maxPositions());
+    if (length == 0 || length >= limit) {
+      throw new InvalidRequestException(
+          "the prompt has %d tokens; this engine takes 1 to %d".formatted(length, limit - 1));
+    }
+  }
+
   /** As of the last step. */
   public EngineStats stats() {
     return stats;
   }
 
-  /** Fails what is running, then closes the runner. */
+  EngineOptions options() {
+    return options;
+  }
+
+  /** What ended this engine for good, if anything did. */
+  Optional<Throwable> failure() {
+    return Optional.ofNullable(failure);
+  }
+
+  /**
+   * Fails what is running, then closes the runner.
+   *
+   * @throws RuntimeException as the runner does where it cannot be closed
+   */
   @Override
   public void close() {
     stopAccepting();
@@ -97,6 +125,11 @@ public final class Engine implements AutoCloseable {
     }
     if (interrupted) {
       Thread.currentThread().interrupt();
+    }
+    switch (closeFailure) {
+      case null -> {}
+      case RuntimeException e -> throw e;
+      case Throwable e -> throw new DeviceException("a device could not be closed", e);
     }
   }
 
@@ -120,11 +153,17 @@ public final class Engine implements AutoCloseable {
           stats = scheduler.stats();
         }
       }
+    } catch (Throwable e) { // whatever it is, those who wait are to hear of it
+      failure = e;
     } finally {
       stopAccepting();
       drainInbox();
       scheduler.all().forEach(generation -> fail(generation, closedException()));
-      runner.close();
+      try {
+        runner.close();
+      } catch (RuntimeException | Error e) {
+        closeFailure = e;
+      }
     }
   }
 
@@ -205,8 +244,8 @@ public final class Engine implements AutoCloseable {
   }
 
   private void advance(Generation generation) {
-    generation.features.release(runner);
     try {
+      generation.features.release(runner);
       List<Scores> scores =
           generation.sequences.stream()
               .map(sequence -> Objects.requireNonNull(sequence.scores))
@@ -273,8 +312,8 @@ public final class Engine implements AutoCloseable {
     if (reason != FinishReason.CANCELLED && generation.tokenIds.isEmpty()) {
       report(generation, generation.decoding.best());
     }
-    release(generation);
     try {
+      release(generation);
       generation.listener.onFinished(generation.result(reason));
     } catch (RuntimeException e) {
       generation.listener.onFailed(e);
@@ -283,15 +322,22 @@ public final class Engine implements AutoCloseable {
 
   private void fail(Generation generation, RuntimeException cause) {
     scheduler.remove(generation);
-    release(generation);
+    try {
+      release(generation);
+    } catch (RuntimeException | Error e) {
+      cause.addSuppressed(e); // a device that is lost cannot free memory either
+    }
     generation.listener.onFailed(cause);
   }
 
   /** Before the listener hears of the end: whoever it tells may submit the next request at once. */
   private void release(Generation generation) {
-    generation.release(runner);
-    admitted.decrementAndGet();
-    stats = scheduler.stats();
+    try {
+      generation.release(runner);
+    } finally {
+      admitted.decrementAndGet();
+      stats = scheduler.stats();
+    }
   }
 
   /** Reading a mapped file that was cut meanwhile is an InternalError to the JVM. */
@@ -303,7 +349,10 @@ public final class Engine implements AutoCloseable {
         cause);
   }
 
-  private static GenerationException closedException() {
-    return new GenerationException("the engine was closed before the answer was finished");
+  private GenerationException closedException() {
+    Throwable cause = failure;
+    return cause == null
+        ? new GenerationException("the engine was closed before the answer was finished")
+        : new GenerationException("the engine failed and takes no more requests", cause);
   }
 }

@@ -43,12 +43,13 @@ public record EngineOptions(
 
   /** With room for {@code tokens} positions, and steps of the size that suits a device. */
   public static EngineOptions forTokens(int tokens, Device device) {
+    return forTokens(tokens, device.prefillRows(), device.visionSlices());
+  }
+
+  /** With room for {@code tokens} positions, and steps of a given size. */
+  public static EngineOptions forTokens(int tokens, int prefillRows, int visionSlices) {
     return new EngineOptions(
-        Math.ceilDiv(tokens, KV_BLOCK_ROWS),
-        KV_BLOCK_ROWS,
-        64,
-        device.prefillRows(),
-        device.visionSlices());
+        Math.ceilDiv(tokens, KV_BLOCK_ROWS), KV_BLOCK_ROWS, 64, prefillRows, visionSlices);
   }
 
   public EngineOptions withMaxWaiting(int value) {

@@ -1,7 +1,7 @@
 package org.tessera.engine;
 
 /**
- * What an engine is busy with, and what it has done since it was made.
+ * What an engine, or several together, are busy with, and what it has done since it was made.
  *
  * @param running generations that take part in steps
  * @param waiting generations that wait for their turn
@@ -18,4 +18,21 @@ public record EngineStats(
     int usedKvBlocks,
     long queriedTokens,
     long cachedTokens,
-    long preemptions) {}
+    long preemptions) {
+  /** Of this and another engine together. */
+  EngineStats plus(EngineStats other) {
+    return new EngineStats(
+        running + other.running,
+        waiting + other.waiting,
+        kvBlocks + other.kvBlocks,
+        usedKvBlocks + other.usedKvBlocks,
+        queriedTokens + other.queriedTokens,
+        cachedTokens + other.cachedTokens,
+        preemptions + other.preemptions);
+  }
+
+  EngineStats withMoreWaiting(int count) {
+    return new EngineStats(
+        running, waiting + count, kvBlocks, usedKvBlocks, queriedTokens, cachedTokens, preemptions);
+  }
+}

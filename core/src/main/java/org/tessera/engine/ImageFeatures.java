@@ -20,6 +20,9 @@ final class ImageFeatures {
   private int encodedImages;
   private int encodedSlices;
 
+  /** Whether the runner may hold memory for features, encoded or not. */
+  private boolean held;
+
   ImageFeatures(long id, List<ImageInput> images, int queryNum) {
     this.id = id;
     this.images = images;
@@ -39,6 +42,7 @@ final class ImageFeatures {
     }
     int from = firstImage + encodedImages;
     int to = Math.min(images.size(), from + limit);
+    held = true;
     runner.encodeImages(
         id,
         images.subList(from, to).stream().map(ImageInput::slice).toList(),
@@ -73,7 +77,8 @@ final class ImageFeatures {
 
   /** Frees the features; they are encoded again should they be needed again. */
   void release(ModelRunner runner) {
-    if (encodedImages > 0) {
+    if (held) {
+      held = false;
       encodedImages = 0;
       runner.releaseImages(id);
     }

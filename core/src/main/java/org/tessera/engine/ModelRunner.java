@@ -10,7 +10,7 @@ import org.tessera.model.VisionLanguageModel;
  * host values, so that one rank and many look alike. Called by the engine's thread alone.
  */
 public interface ModelRunner extends AutoCloseable {
-  /** Sizes of the whole model. */
+  /** Sizes of the model; layers and heads are those of its first rank. */
   VisionLanguageModel.Spec spec();
 
   /**

@@ -4,6 +4,8 @@ import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
+import java.util.function.Consumer;
 import java.util.stream.IntStream;
 import org.tessera.device.Device;
 import org.tessera.device.Device.DeviceMemory;
@@ -17,16 +19,24 @@ import org.tessera.model.VisionLanguageModel;
 import org.tessera.ops.PagedBatch;
 import org.tessera.ops.SamplingParameters;
 import org.tessera.ops.Segments;
+import org.tessera.parallel.ModelPart;
 import org.tessera.tensor.DType;
 import org.tessera.tensor.Tensor;
 
-/** Runs what one device holds of a model: all of it, or one rank's part. */
+/**
+ * Runs what one device holds of a model: all of it, or one rank's part. A part without embeddings
+ * or without the head is run by {@link #run(StepInput, Passage)}.
+ */
 public final class RankRunner implements ModelRunner {
-  /** Elements of F32 in 32 bytes. */
-  private static final int LOGITS_ALIGNMENT = 8;
+  /** Elements of F32 in 256 bytes; among them finds room what ranks pad a vocabulary with. */
+  private static final int LOGITS_ALIGNMENT = 64;
+
+  private static final StepOutput NO_OUTPUT =
+      new StepOutput(new float[0][], new int[0], new int[0]);
 
   private final VisionLanguageModel model;
   private final Device device;
+  private final boolean hasHead;
   private final KvCache cache;
   private final Workspace workspace;
   private final Map<Long, Features> images = new HashMap<>();
@@ -37,13 +47,36 @@ public final class RankRunner implements ModelRunner {
   private record Features(DeviceMemory memory, Tensor rows) {}
 
   /**
+   * Where hidden states [rows, hidden_size] come from and go to.
+   *
+   * @param source fills them; absent where this rank embeds tokens
+   * @param sink takes them after this rank's layers, until it returns; absent where this rank has
+   *     the head
+   */
+  record Passage(Optional<Consumer<Tensor>> source, Optional<Consumer<Tensor>> sink) {
+    /** For a rank that has embeddings and head itself. */
+    static final Passage NONE = new Passage(Optional.empty(), Optional.empty());
+  }
+
+  /**
    * @param device where the model's activations and cache live
    * @throws org.tessera.error.DeviceException where memory for the cache or for the counts of
    *     sampling does not suffice
    */
   public RankRunner(VisionLanguageModel model, Device device, EngineOptions options) {
+    this(model, device, ModelPart.WHOLE, options);
+  }
+
+  /**
+   * As the other constructor, for a rank that holds a part of the model's modules.
+   *
+   * @throws org.tessera.error.DeviceException where memory for the cache does not suffice
+   */
+  public RankRunner(
+      VisionLanguageModel model, Device device, ModelPart part, EngineOptions options) {
     this.model = model;
     this.device = device;
+    this.hasHead = part.hasHead();
     VisionLanguageModel.Spec spec = model.spec();
     cache =
         new KvCache(
@@ -51,8 +84,7 @@ public final class RankRunner implements ModelRunner {
     workspace = new Workspace(device);
     recordedRegion = device.allocateRegion();
     counts =
-        new TokenCounts(
-            device, device.samplesOnDevice() ? options.maxRunning() : 0, spec.vocabSize());
+        new TokenCounts(device, samplesOnDevice() ? options.maxRunning() : 0, spec.vocabSize());
   }
 
   @Override
@@ -62,7 +94,7 @@ public final class RankRunner implements ModelRunner {
 
   @Override
   public boolean samplesOnDevice() {
-    return device.samplesOnDevice();
+    return hasHead && device.samplesOnDevice();
   }
 
   @Override
@@ -71,6 +103,22 @@ public final class RankRunner implements ModelRunner {
     Features features = images.computeIfAbsent(imagesId, id -> allocate(totalRows));
     int rows = slices.size() * model.spec().queryNum();
     model.encodeImages(slices, features.rows().rows(firstRow, firstRow + rows), workspace);
+  }
+
+  /**
+   * Takes features that another device has encoded, and returns when they are here.
+   *
+   * @param rows [count, hidden_size] on {@code from}, the rows from {@code firstRow} on
+   */
+  void receiveImages(long imagesId, Device from, Tensor rows, int firstRow, int totalRows) {
+    Features features = images.computeIfAbsent(imagesId, id -> allocate(totalRows));
+    Tensor target = features.rows().rows(firstRow, firstRow + rows.rows());
+    if (from.equals(device)) {
+      device.ops().copy(rows, target);
+    } else {
+      device.receive(from, rows, target);
+    }
+    device.download(target.rows(0, 1)); // waits
   }
 
   @Override
@@ -83,18 +131,28 @@ public final class RankRunner implements ModelRunner {
 
   @Override
   public StepOutput run(StepInput step) {
-    counts.recount(step.sampledRows());
+    return run(step, Passage.NONE);
+  }
+
+  /** One pass of this rank's layers. The output is empty where hidden states go to a sink. */
+  StepOutput run(StepInput step, Passage passage) {
+    if (hasHead) {
+      counts.recount(step.sampledRows());
+    }
     if (device.recordsWork() && step.isDecode() && DecodeStep.takes(step)) {
-      return decode(step);
+      return decode(step, passage);
     }
     try (var scope = workspace.open()) {
-      Tensor hidden = workspace.allocate(step.tokenIds().length, model.spec().hiddenSize());
-      model.embed(workspace.upload(step.tokenIds()), hidden);
-      step.splices().forEach(splice -> splice(splice, hidden));
+      Tensor hidden = allocateHidden(workspace::allocate, step.tokenIds().length);
+      passage.source().ifPresentOrElse(source -> source.accept(hidden), () -> embed(step, hidden));
       model.forward(hidden, batch(step), cache, workspace);
+      if (passage.sink().isPresent()) {
+        passage.sink().get().accept(hidden);
+        return NO_OUTPUT;
+      }
       int[] wanted = step.wantedRows();
       if (wanted.length == 0) {
-        return new StepOutput(new float[0][], new int[0], new int[0]);
+        return NO_OUTPUT;
       }
       Tensor ends = workspace.allocate(wanted.length, hidden.columns());
       device.ops().gatherRows(hidden, workspace.upload(wanted), ends);
@@ -110,22 +168,32 @@ public final class RankRunner implements ModelRunner {
   }
 
   /** A step whose work is recorded: its inputs go where the record finds them. */
-  private StepOutput decode(StepInput step) {
-    DecodeStep.Size size = DecodeStep.Size.of(step, cache.rows(), cache.blockRows());
+  private StepOutput decode(StepInput step, Passage passage) {
+    DecodeStep.Size size = DecodeStep.Size.of(step, hasHead, cache.rows(), cache.blockRows());
     DecodeStep recorded =
         decodeSteps.computeIfAbsent(size, key -> new DecodeStep(this, key, recordedRegion));
     device.upload(recorded.packed(step), recorded.inputs());
+    Tensor hidden = recorded.hidden();
+    Tensor used = hidden.rows(0, step.tokenIds().length);
+    passage.source().ifPresent(source -> source.accept(used));
     device.replay(
         recorded,
         () -> {
           try (var scope = workspace.open()) {
-            Tensor hidden = workspace.allocate(size.rows(), model.spec().hiddenSize());
-            model.embed(recorded.tokenIds(), hidden);
+            if (passage.source().isEmpty()) {
+              model.embed(recorded.tokenIds(), hidden);
+            }
             model.forward(hidden, recorded.batch(), cache, workspace);
-            model.logits(hidden, recorded.logits(), workspace);
-            recorded.choose(device.ops(), counts.tensor());
+            if (passage.sink().isEmpty()) {
+              model.logits(hidden, recorded.logits(), workspace);
+              recorded.choose(device.ops(), counts.tensor());
+            }
           }
         });
+    if (passage.sink().isPresent()) {
+      passage.sink().get().accept(used);
+      return NO_OUTPUT;
+    }
     int[] ids = new int[size.rows()];
     if (step.logitRows().length < step.tokenIds().length) {
       device.download(recorded.chosen(), ids);
@@ -173,11 +241,19 @@ public final class RankRunner implements ModelRunner {
     Tensor allocate(DType dtype, int rows, int columns);
   }
 
-  /** F32 [rows, vocab_size], every row at the alignment that fast products ask for. */
+  /** [rows, hidden_size] in the device's activation type. */
+  Tensor allocateHidden(Allocator memory, int rows) {
+    return memory.allocate(device.activationType(), rows, model.spec().hiddenSize());
+  }
+
+  /**
+   * F32 [rows, vocab_size], a single row where no logits are computed here, every row at the
+   * alignment that fast products ask for.
+   */
   Tensor allocateLogits(Allocator memory, int rows) {
     int vocabSize = model.spec().vocabSize();
     int stride = Math.ceilDiv(vocabSize, LOGITS_ALIGNMENT) * LOGITS_ALIGNMENT;
-    return memory.allocate(DType.F32, rows, stride).columns(0, vocabSize);
+    return memory.allocate(DType.F32, hasHead ? rows : 1, stride).columns(0, vocabSize);
   }
 
   @Override
@@ -199,6 +275,11 @@ public final class RankRunner implements ModelRunner {
     DeviceMemory memory = device.allocateRegion();
     return new Features(
         memory, memory.allocate(device.activationType(), rows, model.spec().hiddenSize()));
+  }
+
+  private void embed(StepInput step, Tensor hidden) {
+    model.embed(workspace.upload(step.tokenIds()), hidden);
+    step.splices().forEach(splice -> splice(splice, hidden));
   }
 
   private void splice(Splice splice, Tensor hidden) {

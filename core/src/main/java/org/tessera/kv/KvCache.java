@@ -8,13 +8,16 @@ import org.tessera.ops.Heads;
 import org.tessera.ops.KvLayer;
 import org.tessera.tensor.DType;
 
-/** Memory of the keys and values of all decoder layers on one device, divided into blocks. */
+/** Memory of the keys and values of the decoder layers on one device, divided into blocks. */
 public final class KvCache implements AutoCloseable {
   private final Device device;
   private final DeviceMemory memory;
   private final List<KvLayer> layers;
+  private final int rows;
+  private final int blockRows;
 
   /**
+   * @param layerCount layers that the device holds, which may be none
    * @param heads the heads that this device computes
    * @param blockCount number of blocks, shared by all sequences
    * @param blockRows positions a block
@@ -24,7 +27,8 @@ public final class KvCache implements AutoCloseable {
     this.device = device;
     this.memory = device.allocateRegion();
     this.layers = new ArrayList<>();
-    int rows = Math.multiplyExact(blockCount, blockRows);
+    this.rows = Math.multiplyExact(blockCount, blockRows);
+    this.blockRows = blockRows;
     int columns = heads.keyValueColumns();
     DType dtype = device.activationType();
     for (int i = 0; i < layerCount; i++) {
@@ -43,14 +47,15 @@ public final class KvCache implements AutoCloseable {
 
   /** Positions in all blocks together. */
   public int rows() {
-    return layers.getFirst().keys().rows();
+    return rows;
   }
 
   /** Positions a block. */
   public int blockRows() {
-    return layers.getFirst().blockRows();
+    return blockRows;
   }
 
+  /** The layer with this number among those of the device, from 0. */
   public KvLayer layer(int index) {
     return layers.get(index);
   }

@@ -1,6 +1,8 @@
 package org.tessera.model;
 
+import java.util.List;
 import org.tessera.config.CheckpointConfig;
+import org.tessera.parallel.ModelPart;
 import org.tessera.parallel.Rank;
 import org.tessera.weights.Weights;
 
@@ -22,8 +24,16 @@ public interface Architecture {
   /**
    * Builds one rank's part of the model, fetching every weight by its path in the checkpoint.
    *
-   * @throws org.tessera.error.CheckpointException where a weight is missing, has another shape, or
-   *     is none of the model's
+   * @throws org.tessera.error.CheckpointException where a weight is missing or has another shape
    */
   VisionLanguageModel load(CheckpointConfig config, Weights weights, Rank rank);
+
+  /**
+   * Whether a checkpoint may hold a tensor that nobody fetches. Any other such tensor shows that
+   * the checkpoint was made for another model.
+   *
+   * @param name whole name of the tensor
+   * @param parts all parts that were loaded
+   */
+  boolean mayBeUnused(String name, CheckpointConfig config, List<ModelPart> parts);
 }

@@ -1,11 +1,13 @@
 package org.tessera.model;
 
 import java.util.List;
+import java.util.Optional;
 import org.tessera.config.CheckpointConfig;
 import org.tessera.config.ModelConfig;
 import org.tessera.config.VisionConfig;
 import org.tessera.device.Device;
 import org.tessera.device.Workspace;
+import org.tessera.error.InvalidRequestException;
 import org.tessera.image.ImageProcessor;
 import org.tessera.image.PatchGrid;
 import org.tessera.image.ProcessedSlice;
@@ -22,8 +24,8 @@ final class MiniCpmV implements VisionLanguageModel {
   private final ModelConfig config;
   private final ImageProcessor processor;
   private final Qwen2 llm;
-  private final SiglipVision vpm;
-  private final Resampler resampler;
+  private final Optional<SiglipVision> vpm;
+  private final Optional<Resampler> resampler;
 
   MiniCpmV(Weights weights, CheckpointConfig checkpoint, Rank rank) {
     this.device = rank.device();
@@ -31,16 +33,16 @@ final class MiniCpmV implements VisionLanguageModel {
     this.processor = ImageProcessor.of(checkpoint.preprocessor());
     VisionConfig vision = config.visionConfig();
     llm = new Qwen2(weights.at("llm"), config, rank);
-    vpm = new SiglipVision(weights.at("vpm"), vision, config.visionLayers(), rank);
-    try (Workspace workspace = new Workspace(device)) {
-      resampler = new Resampler(weights.at("resampler"), config, rank, workspace);
-    }
+    vpm =
+        rank.part()
+            .vision(() -> new SiglipVision(weights.at("vpm"), vision, config.visionLayers(), rank));
+    resampler = rank.part().vision(() -> new Resampler(weights.at("resampler"), config, rank));
   }
 
   @Override
   public Spec spec() {
     return new Spec(
-        config.numHiddenLayers(),
+        llm.layerCount(),
         llm.localHeads(),
         config.hiddenSize(),
         config.vocabSize(),
@@ -55,8 +57,8 @@ final class MiniCpmV implements VisionLanguageModel {
       Segments segments = segments(grids, workspace);
       Tensor patches = uploadPatches(slices, workspace);
       Tensor encoded = workspace.allocate(patches.rows(), config.visionConfig().hiddenSize());
-      vpm.forward(patches, grids, segments, encoded, workspace);
-      resampler.forward(encoded, grids, segments, out, workspace);
+      vpm().forward(patches, grids, segments, encoded, workspace);
+      resampler.orElseThrow().forward(encoded, grids, segments, out, workspace);
     }
   }
 
@@ -80,7 +82,9 @@ final class MiniCpmV implements VisionLanguageModel {
   }
 
   SiglipVision vpm() {
-    return vpm;
+    return vpm.orElseThrow(() ->
+        new InvalidRequestException(
+            "this model was loaded without its vision tower and answers to text alone"));
   }
 
   static Segments segments(List<PatchGrid> grids, Workspace workspace) {

@@ -1,8 +1,10 @@
 package org.tessera.model;
 
+import java.util.List;
 import org.tessera.config.CheckpointConfig;
 import org.tessera.config.ModelConfig;
 import org.tessera.error.CheckpointException;
+import org.tessera.parallel.ModelPart;
 import org.tessera.parallel.Rank;
 import org.tessera.weights.Weights;
 
@@ -36,17 +38,22 @@ public final class MiniCpmV26 implements Architecture {
     }
   }
 
-  /** A dropped vision layer and a tied head may be stored all the same. */
-  private static boolean mayBeUnused(String name, ModelConfig config) {
-    return (config.dropVisionLastLayer()
-            && name.startsWith("vpm.encoder.layers.%d.".formatted(config.visionLayers())))
-        || (config.tieWordEmbeddings() && name.equals("llm.lm_head.weight"));
-  }
-
   @Override
   public VisionLanguageModel load(CheckpointConfig config, Weights weights, Rank rank) {
-    VisionLanguageModel model = new MiniCpmV(weights, config, rank);
-    weights.refuseUnused(name -> mayBeUnused(name, config.model()));
-    return model;
+    return new MiniCpmV(weights, config, rank);
+  }
+
+  /**
+   * {@inheritDoc} A dropped vision layer and a tied head may be stored all the same, and a model
+   * that answers to text alone has no use for what encodes pictures.
+   */
+  @Override
+  public boolean mayBeUnused(String name, CheckpointConfig config, List<ModelPart> parts) {
+    ModelConfig model = config.model();
+    boolean vision = parts.stream().anyMatch(ModelPart::hasVision);
+    return (model.dropVisionLastLayer()
+            && name.startsWith("vpm.encoder.layers.%d.".formatted(model.visionLayers())))
+        || (model.tieWordEmbeddings() && name.equals("llm.lm_head.weight"))
+        || (!vision && (name.startsWith("vpm.") || name.startsWith("resampler.")));
   }
 }

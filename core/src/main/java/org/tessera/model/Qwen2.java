@@ -1,7 +1,7 @@
 package org.tessera.model;
 
-import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import org.tessera.config.ModelConfig;
 import org.tessera.device.Workspace;
 import org.tessera.kv.KvCache;
@@ -12,6 +12,7 @@ import org.tessera.ops.PagedBatch;
 import org.tessera.ops.RmsNorm;
 import org.tessera.parallel.ColumnLinear;
 import org.tessera.parallel.GateUpLinear;
+import org.tessera.parallel.ModelPart;
 import org.tessera.parallel.QkvLinear;
 import org.tessera.parallel.Rank;
 import org.tessera.parallel.RowLinear;
@@ -25,26 +26,39 @@ import org.tessera.weights.Weights;
  */
 final class Qwen2 {
   private final Rank rank;
-  private final Matrix embedTokens;
+  private final Heads localHeads;
+  private final Optional<Matrix> embedTokens;
   private final List<DecoderLayer> layers;
-  private final RmsNorm norm;
-  private final ColumnLinear lmHead;
+  private final Optional<RmsNorm> norm;
+  private final Optional<ColumnLinear> lmHead;
 
   Qwen2(Weights weights, ModelConfig config, Rank rank) {
     this.rank = rank;
+    ModelPart part = rank.part();
     Weights model = weights.at("model");
     int hidden = config.hiddenSize();
     int vocab = config.vocabSize();
-    embedTokens = model.at("embed_tokens").matrix("weight", vocab, hidden);
-    layers = new ArrayList<>();
-    for (int i = 0; i < config.numHiddenLayers(); i++) {
-      layers.add(new DecoderLayer(model.at("layers").at(Integer.toString(i)), config, rank));
-    }
-    norm = norm(model.at("norm"), config);
+    localHeads = QkvLinear.localHeads(heads(config), rank);
+    embedTokens = part.embeddings(() -> model.at("embed_tokens").matrix("weight", vocab, hidden));
+    layers =
+        part.layers(config.numHiddenLayers())
+            .mapToObj(i -> new DecoderLayer(model.at("layers." + i), config, rank))
+            .toList();
+    norm = part.head(() -> norm(model.at("norm"), config));
     lmHead =
-        config.tieWordEmbeddings()
-            ? ColumnLinear.of(embedTokens, rank)
-            : ColumnLinear.load(weights, "lm_head", vocab, hidden, rank);
+        part.head(() ->
+            config.tieWordEmbeddings()
+                ? tiedHead(model, config)
+                : ColumnLinear.load(weights, "lm_head", vocab, hidden, rank));
+  }
+
+  /** The embeddings, or a copy of them where they lie on another device. */
+  private ColumnLinear tiedHead(Weights model, ModelConfig config) {
+    return embedTokens
+        .map(embeddings -> ColumnLinear.of(embeddings, rank))
+        .orElseGet(() ->
+            ColumnLinear.load(
+                model, "embed_tokens", config.vocabSize(), config.hiddenSize(), rank));
   }
 
   private static RmsNorm norm(Weights weights, ModelConfig config) {
@@ -58,15 +72,23 @@ final class Qwen2 {
 
   /** The heads that this rank computes. */
   Heads localHeads() {
-    return layers.getFirst().qkvProj.heads();
+    return localHeads;
+  }
+
+  /** The layers that this rank holds. */
+  int layerCount() {
+    return layers.size();
   }
 
   /** Token embeddings: ids I32 [1, n] to hidden [n, hidden_size]. */
   void embed(Tensor ids, Tensor hidden) {
-    rank.ops().embed(ids, embedTokens, hidden);
+    rank.ops().embed(ids, embedTokens.orElseThrow(), hidden);
   }
 
-  /** All layers, in place on hidden [n, hidden_size]; the final norm is part of {@link #logits}. */
+  /**
+   * All layers of this rank, in place on hidden [n, hidden_size]; the final norm is part of {@link
+   * #logits}.
+   */
   void forward(Tensor hidden, PagedBatch batch, KvCache cache, Workspace workspace) {
     for (int i = 0; i < layers.size(); i++) {
       forwardLayer(i, hidden, batch, cache, workspace);
@@ -80,7 +102,7 @@ final class Qwen2 {
 
   /** hidden [n, hidden_size] of the rows wanted to logits F32 [n, vocab_size]. */
   void logits(Tensor hidden, Tensor logits, Workspace workspace) {
-    lmHead.forward(hidden, norm, logits, workspace);
+    lmHead.orElseThrow().forward(hidden, norm.orElseThrow(), logits, workspace);
   }
 
   private static final class DecoderLayer {

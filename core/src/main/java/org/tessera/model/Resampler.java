@@ -46,7 +46,7 @@ final class Resampler {
   /** The learned queries, normalised and projected: [queryCount, width]. */
   private final Tensor queries;
 
-  Resampler(Weights weights, ModelConfig config, Rank rank, Workspace workspace) {
+  Resampler(Weights weights, ModelConfig config, Rank rank) {
     this.rank = rank;
     this.ops = rank.ops();
     this.width = config.hiddenSize();
@@ -72,7 +72,7 @@ final class Resampler {
 
     // The queries depend on nothing: they are projected once for all pictures.
     queries = weights.region().allocate(rank.device().activationType(), queryCount, width);
-    try (var scope = workspace.open()) {
+    try (Workspace workspace = new Workspace(rank.device())) {
       Tensor query = weights.table("query", queryCount, width);
       Tensor normed = workspace.allocate(queryCount, width);
       ops.layerNorm(

@@ -8,7 +8,10 @@ import org.tessera.ops.Heads;
 import org.tessera.ops.PagedBatch;
 import org.tessera.tensor.Tensor;
 
-/** What the engine needs of a model: pictures to features, tokens to hidden states to logits. */
+/**
+ * What the engine needs of a model, or of the part of it that one rank holds: pictures to features,
+ * tokens to hidden states to logits. What the rank does not hold is not to be called.
+ */
 public interface VisionLanguageModel {
   Spec spec();
 
@@ -22,7 +25,7 @@ public interface VisionLanguageModel {
   /** Token embeddings: ids I32 [1, n] to hidden [n, hidden_size]. */
   void embed(Tensor ids, Tensor hidden);
 
-  /** The decoder's layers, in place on hidden [n, hidden_size]. */
+  /** The decoder layers of this rank, in place on hidden [n, hidden_size]. */
   void forward(Tensor hidden, PagedBatch batch, KvCache cache, Workspace workspace);
 
   /** Rows of hidden states after the last layer to logits F32 [n, vocab_size]. */
@@ -31,7 +34,7 @@ public interface VisionLanguageModel {
   /**
    * Sizes that the engine plans with.
    *
-   * @param layerCount decoder layers
+   * @param layerCount decoder layers that this rank holds
    * @param heads the decoder's heads on this rank
    * @param queryNum features a slice
    * @param maxPositions longest sequence the model was made for

@@ -38,19 +38,29 @@ public final class QkvLinear {
    * @throws PlanException where the ranks cannot share the heads evenly
    */
   public static QkvLinear load(Weights attention, int inputs, Heads all, Rank rank) {
+    Heads heads = localHeads(all, rank);
+    Cut cut = Cut.rows(rank.collective().rank(), rank.collective().size());
+    return new QkvLinear(
+        rank,
+        heads,
+        attention.stackedMatrix(parts("weight", all), inputs, cut),
+        attention.stackedVector(parts("bias", all), cut));
+  }
+
+  /**
+   * The heads that a rank computes.
+   *
+   * @param all the heads of the whole layer
+   * @throws PlanException where the ranks cannot share the heads evenly
+   */
+  public static Heads localHeads(Heads all, Rank rank) {
     int size = rank.collective().size();
     if (all.queryHeads() % size != 0 || all.keyValueHeads() % size != 0) {
       throw new PlanException(
           "%d query heads and %d key/value heads cannot be cut into %d equal parts"
               .formatted(all.queryHeads(), all.keyValueHeads(), size));
     }
-    Heads heads = new Heads(all.queryHeads() / size, all.keyValueHeads() / size, all.width());
-    Cut cut = Cut.rows(rank.collective().rank(), size);
-    return new QkvLinear(
-        rank,
-        heads,
-        attention.stackedMatrix(parts("weight", all), inputs, cut),
-        attention.stackedVector(parts("bias", all), cut));
+    return new Heads(all.queryHeads() / size, all.keyValueHeads() / size, all.width());
   }
 
   private static List<Part> parts(String parameter, Heads heads) {

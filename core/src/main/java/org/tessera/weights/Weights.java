@@ -73,6 +73,11 @@ public final class Weights {
 
   /** The same place, fetching to another device: for a model that is spread over several. */
   public Weights on(Device device, DeviceMemory region) {
+    return on(device, region, matrixType);
+  }
+
+  /** As the other {@code on}, with the type in which that device keeps matrices. */
+  public Weights on(Device device, DeviceMemory region, DType matrixType) {
     return new Weights(source, usage, device, region, matrixType, prefix);
   }
 
@@ -196,7 +201,7 @@ public final class Weights {
   }
 
   /**
-   * To be called when the model is complete.
+   * To be called when the model is complete, with all the parts that cursors of this root fetched.
    *
    * @param tolerated whole names of tensors that may stay unused
    * @throws CheckpointException where other tensors were never fetched: the model is not the one

@@ -16,6 +16,10 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.tessera.config.ReferenceCheckpoint;
 import org.tessera.error.CheckpointException;
+import org.tessera.plan.Deployment;
+import org.tessera.plan.Deployment.Replica;
+import org.tessera.plan.Deployment.Stage;
+import org.tessera.plan.DeviceId;
 import org.tessera.tensor.DType;
 import org.tessera.tensor.Shape;
 import org.tessera.testing.ChatCase;
@@ -31,6 +35,18 @@ class CheckpointVariantsTest {
   private static final String HEAD = "llm.lm_head.weight";
   private static final String EMBEDDINGS = "llm.model.embed_tokens.weight";
   private static final String LAST_VISION_LAYER = "vpm.encoder.layers.1.";
+
+  /** Embeddings, each layer, the head and pictures on devices of their own. */
+  private static final Deployment APART =
+      new Deployment(
+          List.of(
+              new Replica(
+                  List.of(
+                      new Stage(List.of(DeviceId.CPU), 0, 0),
+                      new Stage(List.of(DeviceId.CPU, DeviceId.CPU), 0, 1),
+                      new Stage(List.of(DeviceId.CPU), 1, 2),
+                      new Stage(List.of(DeviceId.CPU), 2, 2)),
+                  List.of(DeviceId.CPU, DeviceId.CPU))));
 
   private static ChatCase chat;
 
@@ -73,6 +89,7 @@ class CheckpointVariantsTest {
 
     assertThat(answer(LoadOptions.defaults())).isEqualTo(untied).isNotEqualTo(chat.ids("greedy"));
     assertThat(answer(LoadOptions.defaults().withTensorParallel(2))).isEqualTo(untied);
+    assertThat(answer(LoadOptions.defaults().withDeployment(APART))).isEqualTo(untied);
   }
 
   @Test
@@ -110,6 +127,29 @@ class CheckpointVariantsTest {
     assertThatThrownBy(() -> answer(LoadOptions.defaults()))
         .isInstanceOf(CheckpointException.class)
         .hasMessageContaining("llm.model.layers.7.extra");
+    assertThatThrownBy(() -> answer(LoadOptions.defaults().withDeployment(APART)))
+        .isInstanceOf(CheckpointException.class)
+        .hasMessageContaining("llm.model.layers.7.extra");
+  }
+
+  @Test
+  void aWeightThatIsMissingInAnyPartIsNamed() throws IOException {
+    for (String name :
+        List.of(
+            EMBEDDINGS,
+            "llm.model.layers.1.mlp.up_proj.weight",
+            "llm.model.norm.weight",
+            HEAD,
+            "vpm.post_layernorm.bias",
+            "resampler.proj")) {
+      TreeMap<String, Stored> tensors = tensors();
+      tensors.remove(name);
+      write(tensors, config -> {});
+
+      assertThatThrownBy(() -> answer(LoadOptions.defaults().withDeployment(APART)))
+          .isInstanceOf(CheckpointException.class)
+          .hasMessageContaining("tensor " + name + " is missing");
+    }
   }
 
   @Test

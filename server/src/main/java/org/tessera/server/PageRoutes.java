@@ -4,6 +4,7 @@ import com.sun.management.OperatingSystemMXBean;
 import io.helidon.webserver.http.ServerRequest;
 import io.helidon.webserver.http.ServerResponse;
 import java.lang.management.ManagementFactory;
+import java.util.List;
 import java.util.OptionalInt;
 import org.tessera.api.InputOptions;
 import org.tessera.api.ModelInfo;
@@ -71,7 +72,7 @@ final class PageRoutes {
         .put("free_bytes", device.freeBytes());
     ArrayNode modules = node.putArray("modules");
     info.deviceMap().entrySet().stream()
-        .filter(entry -> entry.getValue().equals(device.id()))
+        .filter(entry -> List.of(entry.getValue().split(",")).contains(device.id()))
         .map(entry -> entry.getKey())
         .sorted()
         .forEach(modules::add);
