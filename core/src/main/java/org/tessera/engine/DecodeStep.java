@@ -40,12 +40,15 @@ final class DecodeStep {
    * @param samples whether tokens are chosen by more than the largest logit
    */
   record Size(int rows, int blocks, int blockRows, boolean samples) {
-    static Size of(StepInput step, int cacheRows, int blockRows) {
+    static Size of(StepInput step, boolean hasHead, int cacheRows, int blockRows) {
       int rows = roundUp(step.tokenIds().length);
       int longest = Arrays.stream(step.contextRows()).max().orElse(0);
       int context = Math.min(cacheRows, Math.max(LEAST_CONTEXT, roundUp(longest)));
       return new Size(
-          rows, Math.ceilDiv(context, blockRows), blockRows, !step.sampledRows().isEmpty());
+          rows,
+          Math.ceilDiv(context, blockRows),
+          blockRows,
+          hasHead && !step.sampledRows().isEmpty());
     }
 
     private static int roundUp(int value) {

@@ -97,7 +97,7 @@ public final class RankRunner implements ModelRunner {
 
   @Override
   public boolean samplesOnDevice() {
-    return device.samplesOnDevice();
+    return hasHead && device.samplesOnDevice();
   }
 
   @Override
@@ -172,7 +172,7 @@ public final class RankRunner implements ModelRunner {
 
   /** A step whose work is recorded: its inputs go where the record finds them. */
   private StepOutput decode(StepInput step, Passage passage) {
-    DecodeStep.Size size = DecodeStep.Size.of(step, cache.rows(), cache.blockRows());
+    DecodeStep.Size size = DecodeStep.Size.of(step, hasHead, cache.rows(), cache.blockRows());
     DecodeStep recorded =
         decodeSteps.computeIfAbsent(size, key -> new DecodeStep(this, key, recordedRegion));
     device.upload(recorded.packed(step), recorded.inputs());

@@ -27,6 +27,7 @@ import org.tessera.kv.SequenceTokens.ImageRange;
 import org.tessera.parallel.LocalGroup;
 import org.tessera.parallel.ModelPart;
 import org.tessera.tensor.Tensor;
+import org.tessera.testing.SamplingDevice;
 
 /** Engines over models that count, laid over CPU devices as a test likes it; closes the devices. */
 final class StagedEngines implements AutoCloseable {
@@ -141,6 +142,13 @@ final class StagedEngines implements AutoCloseable {
 
   Device cpu() {
     Device device = Devices.probe().open("cpu");
+    devices.add(device);
+    return device;
+  }
+
+  /** A CPU that chooses tokens itself. */
+  Device sampling(boolean recordsWork) {
+    Device device = new SamplingDevice(recordsWork);
     devices.add(device);
     return device;
   }

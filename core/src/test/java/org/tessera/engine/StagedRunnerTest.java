@@ -6,7 +6,9 @@ import static org.tessera.engine.StagedEngines.awaits;
 import static org.tessera.engine.StagedEngines.picture;
 import static org.tessera.engine.StagedEngines.prompt;
 
+import java.util.ArrayList;
 import java.util.List;
+import java.util.Set;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -16,9 +18,12 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+import org.tessera.api.GenerationOptions;
 import org.tessera.device.Device;
 import org.tessera.engine.StagedRunner.Stage;
 import org.tessera.error.InvalidRequestException;
+import org.tessera.parallel.LocalGroup;
 
 /** Stages, ranks and vision on devices of their own, with a model that counts. */
 @Timeout(60)
@@ -102,6 +107,43 @@ class StagedRunnerTest {
           IntStream.range(0, 5).mapToObj(i -> Answer.of(engine, prompt(10 * i))).toList();
       for (int i = 0; i < answers.size(); i++) {
         assertThat(answers.get(i).ids()).containsExactly(10 * i + 6, 10 * i + 12, 10 * i + 18);
+      }
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(booleans = {false, true})
+  void theLastStageChoosesTokensAsOneDeviceWould(boolean recordsWork) throws Exception {
+    List<EngineRequest> requests = new ArrayList<>();
+    for (int i = 0; i < 12; i++) {
+      int[] prompt = IntStream.range(i, i + 1 + 5 * i).toArray();
+      GenerationOptions sampling =
+          GenerationOptions.sampling().withTemperature(3).withSeed(i).withMaxNewTokens(15);
+      requests.add(
+          new EngineRequest(
+              prompt,
+              List.of(),
+              i % 4 == 3 ? sampling.withLogprobs(1) : sampling.withTopP(i % 2 == 0 ? 1 : 0.8f),
+              Set.of()));
+    }
+    EngineOptions options = new EngineOptions(64, 4, 8, 256, 8);
+    Device device = made.sampling(recordsWork);
+    StageModel whole = new StageModel(device, new LocalGroup(1).member(0, device), 6);
+    List<List<Integer>> expected = new ArrayList<>();
+    try (Engine engine = new Engine(new RankRunner(whole, device, options), options)) {
+      for (EngineRequest request : requests) {
+        expected.add(Answer.of(engine, request).ids());
+      }
+    }
+    List<Stage> cut =
+        List.of(
+            made.stage(made.sampling(recordsWork)),
+            made.stage(made.sampling(recordsWork)),
+            made.stage(made.sampling(recordsWork), made.sampling(recordsWork)));
+    try (Engine engine = made.engine(cut, List.of())) {
+      List<Answer> answers = requests.stream().map(of -> Answer.of(engine, of)).toList();
+      for (int i = 0; i < answers.size(); i++) {
+        assertThat(answers.get(i).ids()).as("request %d", i).isEqualTo(expected.get(i));
       }
     }
   }
