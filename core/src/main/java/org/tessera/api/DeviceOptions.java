@@ -9,6 +9,7 @@ import org.tessera.error.InvalidRequestException;
 import org.tessera.plan.Deployment;
 import org.tessera.plan.DeviceId;
 import org.tessera.plan.DeviceMapChoice;
+import org.tessera.plan.Strategy;
 
 /**
  * Where a model runs. What is absent is decided by the planner.
@@ -38,11 +39,14 @@ public record DeviceOptions(
           OptionalInt.empty(),
           Optional.empty());
 
+  private static final DeviceMapChoice PLANNED = new DeviceMapChoice.Named(Strategy.AUTO);
+
   public DeviceOptions {
     maxMemory = maxMemory.map(bytes -> Collections.unmodifiableSortedMap(new TreeMap<>(bytes)));
     requirePositive("tensor_parallel", tensorParallel);
     requirePositive("replicas", replicas);
-    if (deviceMap.isPresent() && (tensorParallel.isPresent() || replicas.isPresent())) {
+    boolean mapped = deviceMap.isPresent() && !deviceMap.get().equals(PLANNED);
+    if (mapped && (tensorParallel.isPresent() || replicas.isPresent())) {
       throw new InvalidRequestException(
           "a device map places whole layers once: leave tensor_parallel and replicas out, or it");
     }

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.OptionalInt;
 import java.util.TreeMap;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -95,6 +96,8 @@ class DeviceOptionsTest {
         .hasMessageContaining("tensor_parallel");
     assertThatThrownBy(() -> SMALL.withReplicas(2).withDeviceMap(DeviceMapChoice.parse("balanced")))
         .isInstanceOf(InvalidRequestException.class);
+    assertThat(SMALL.withReplicas(2).withDeviceMap(DeviceMapChoice.parse("auto")).devices())
+        .returns(OptionalInt.of(2), DeviceOptions::replicas);
     assertThat(SMALL.withMaxMemory(new TreeMap<>()).devices().maxMemory()).isPresent();
   }
 
