@@ -5,15 +5,15 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.concurrent.Callable;
 import org.tessera.config.ModelConfig;
-import org.tessera.device.Backend.Availability;
 import org.tessera.device.Devices;
 import org.tessera.engine.EngineOptions;
 import org.tessera.model.Architectures;
-import org.tessera.plan.ByteSize;
 import org.tessera.plan.DeviceBudget;
 import org.tessera.plan.DeviceMapChoice;
+import org.tessera.plan.MachineSpec;
 import org.tessera.plan.MaxMemory;
 import org.tessera.plan.ModelSizes;
 import org.tessera.plan.Plan;
@@ -22,7 +22,10 @@ import org.tessera.plan.PlanRequest;
 import org.tessera.plan.PlanService;
 import org.tessera.tensor.DType;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Spec;
 import tools.jackson.databind.json.JsonMapper;
 
 /** {@code tessera plan}: where each part of a model would lie. Reads config.json alone. */
@@ -31,12 +34,14 @@ import tools.jackson.databind.json.JsonMapper;
     mixinStandardHelpOptions = true,
     sortOptions = false,
     customSynopsis = {
-      "tessera plan [--model DIR] [--device-map auto|balanced|balanced_low_0|sequential|FILE]",
-      "             [--max-memory 0=10GiB,cpu=30GiB] [--no-split A,B]",
-      "             [--compat accelerate] [--json] [OPTIONS]"
+      "tessera plan [--model DIR | --shape NAME] [--gpus 4x24GiB@1008GB/s] [--batch N]",
+      "             [--device-map auto|balanced|balanced_low_0|sequential|FILE]",
+      "             [--max-memory 0=10GiB,cpu=30GiB] [--tensor-parallel N] [--replicas N]",
+      "             [--no-split A,B] [--compat accelerate] [--json] [OPTIONS]"
     },
     description = {
-      "Shows where each part of a model would lie and what that takes. Reads config.json alone.",
+      "Shows where each part of a model would lie, what that takes, and how fast this and other ways"
+          + " to run it are predicted to be. Reads config.json alone.",
       ""
     })
 final class PlanCommand implements Callable<Integer> {
@@ -61,6 +66,31 @@ final class PlanCommand implements Callable<Integer> {
   private Optional<Path> model = Optional.empty();
 
   @Option(
+      names = "--shape",
+      paramLabel = "minicpm-v-2.6|qwen2-0.5b",
+      description = "A model of this shape, without a checkpoint.")
+  private Optional<ModelShape> shape = Optional.empty();
+
+  @Option(
+      names = "--gpus",
+      paramLabel = "4x24GiB@1008GB/s",
+      description = {
+        "Plans for a machine that is not this one: GPUs by free memory and the speed at which it is"
+            + " read, for example 2x80GiB@3350GB/s,1x24GiB@1008GB/s.",
+        "/989TFLOPs adds the rate of half-precision products, /link=300GB/s a direct link to the"
+            + " other GPUs, and the item cpu=64GiB@40GB/s the CPU."
+      })
+  private Optional<String> gpus = Optional.empty();
+
+  @Option(
+      names = "--batch",
+      paramLabel = "N",
+      defaultValue = "1",
+      description =
+          "Answers at once for which there is to be room and speed (default: ${DEFAULT-VALUE}).")
+  private int batch = 1;
+
+  @Option(
       names = "--device-map",
       paramLabel = "auto|balanced|balanced_low_0|sequential|DEVICE|FILE",
       defaultValue = "auto",
@@ -74,6 +104,18 @@ final class PlanCommand implements Callable<Integer> {
       paramLabel = "0=10GiB,cpu=30GiB",
       description = "Bytes of the devices that may be used; what is free where it is left out.")
   private Optional<String> maxMemory = Optional.empty();
+
+  @Option(
+      names = "--tensor-parallel",
+      paramLabel = "N",
+      description = "Cut every layer over N GPUs; 1 for whole layers (default: what is fastest).")
+  private Optional<Integer> tensorParallel = Optional.empty();
+
+  @Option(
+      names = "--replicas",
+      paramLabel = "N",
+      description = "N copies of the model (default: what is fastest).")
+  private Optional<Integer> replicas = Optional.empty();
 
   @Option(
       names = "--no-split",
@@ -103,6 +145,11 @@ final class PlanCommand implements Callable<Integer> {
   @Option(names = "--json", description = "Print one JSON object.")
   private boolean json;
 
+  // NullAway: picocli sets it before anything runs.
+  @SuppressWarnings("NullAway.Init")
+  @Spec
+  private CommandSpec spec;
+
   private final Output output;
   private final Installation installation;
 
@@ -113,24 +160,38 @@ final class PlanCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
-    ModelConfig config =
-        ModelConfig.read(
-            model.orElseGet(installation::requireDemoModel), Architectures.builtIn().names());
+    if (model.isPresent() && shape.isPresent()) {
+      throw new ParameterException(spec.commandLine(), "give --model or --shape, not both");
+    }
+    ModelConfig config = config();
     PlanOptions options =
         new PlanOptions(
             DeviceMapChoice.parse(deviceMap),
             maxMemory.map(MaxMemory::parse),
             noSplit.map(names -> Arrays.stream(names.split(",")).map(String::strip).toList()),
-            compat.isPresent());
+            compat.isPresent(),
+            number(tensorParallel),
+            number(replicas));
     ModelSizes sizes = ModelSizes.of(config);
-    List<DeviceBudget> detected = maxMemory.isPresent() ? List.of() : detected();
-    Plan plan = PlanService.plan(sizes, options, detected, request(config, sizes));
+    Plan plan = PlanService.plan(sizes, options, devices(), request(config, sizes));
     if (json) {
       output.out().println(JsonMapper.shared().writeValueAsString(plan.toJson()));
     } else {
-      print(plan);
+      PlanTable.print(plan, output.out());
     }
     return 0;
+  }
+
+  private ModelConfig config() {
+    return shape
+        .map(known -> known.config().model())
+        .orElseGet(() ->
+            ModelConfig.read(
+                model.orElseGet(installation::requireDemoModel), Architectures.builtIn().names()));
+  }
+
+  private static OptionalInt number(Optional<Integer> value) {
+    return value.map(OptionalInt::of).orElseGet(OptionalInt::empty);
   }
 
   private PlanRequest request(ModelConfig config, ModelSizes sizes) {
@@ -138,35 +199,16 @@ final class PlanCommand implements Callable<Integer> {
         contextTokens.orElse(Math.min(config.maxPositionEmbeddings(), DEFAULT_CONTEXT_TOKENS));
     DType type = dtype.dtype().orElse(sizes.dtype());
     EngineOptions engine = EngineOptions.forTokens(Math.max(context, 1));
-    return new PlanRequest(context, 1, engine.visionSlices(), engine.prefillRows(), type);
+    return new PlanRequest(context, batch, engine.visionSlices(), engine.prefillRows(), type);
   }
 
-  private static List<DeviceBudget> detected() {
-    return Devices.probe().availability().values().stream()
-        .filter(Availability.Available.class::isInstance)
-        .flatMap(available -> ((Availability.Available) available).devices().stream())
-        .map(DeviceBudget::of)
-        .toList();
-  }
-
-  private void print(Plan plan) {
-    output.out().println(plan.reason());
-    for (Plan.PerDevice device : plan.breakdown()) {
-      output
-          .out()
-          .printf(
-              "  %-4s %s: weights %s, keys and values %s, activations %s, vision %s, runtime %s%n",
-              device.device(),
-              ByteSize.format(device.totalBytes()),
-              ByteSize.format(device.weightBytes()),
-              ByteSize.format(device.kvBytes()),
-              ByteSize.format(device.activationBytes()),
-              ByteSize.format(device.visionPeakBytes()),
-              ByteSize.format(device.runtimeBytes()));
+  /** What accelerate does depends on nothing that is here, where its budgets are given. */
+  private List<DeviceBudget> devices() {
+    if (gpus.isPresent()) {
+      return MachineSpec.parse(gpus.get());
     }
-    plan.deviceMap()
-        .forEach((module, device) ->
-            output.out().printf("  %s -> %s%n", module.isEmpty() ? "everything" : module, device));
-    plan.notes().forEach(note -> output.out().println("note: " + note));
+    return compat.isPresent() && maxMemory.isPresent()
+        ? List.of()
+        : DeviceBudget.measured(Devices.probe());
   }
 }

@@ -14,7 +14,7 @@ final class MemoryBandwidth {
   /** Several times the caches of a large server. */
   private static final long BUFFER_BYTES = 1L << 30;
 
-  private static final long BRIEF_BYTES = 128L << 20;
+  private static final long BRIEF_BYTES = 64L << 20;
   private static final long PIECE_BYTES = 1 << 20;
   private static final int PASSES = 5;
 

@@ -1,7 +1,6 @@
 package org.tessera.plan;
 
 import java.util.ArrayList;
-import java.util.Collection;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -56,8 +55,15 @@ final class DeploymentText {
         : "vision tower and resampler on " + names(replica.vision());
   }
 
-  private static String names(Collection<DeviceId> devices) {
-    return devices.stream().map(DeviceId::toString).collect(Collectors.joining(" and "));
+  /** {@code GPU 0, GPU 1 and GPU 2}. */
+  private static String names(List<DeviceId> devices) {
+    String last = devices.getLast().toString();
+    return devices.size() == 1
+        ? last
+        : devices.stream()
+            .limit(devices.size() - 1)
+            .map(DeviceId::toString)
+            .collect(Collectors.joining(", ", "", " and " + last));
   }
 
   /**
