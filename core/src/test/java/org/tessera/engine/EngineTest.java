@@ -154,6 +154,29 @@ class EngineTest {
   }
 
   @Test
+  void whoeverComesFirstIsServedFirst() throws Exception {
+    EngineOptions options = new EngineOptions(64, 4, 2, 16, 2);
+    CountingModel model = new CountingModel();
+    model.gate = new CountDownLatch(1);
+    List<Integer> order = new CopyOnWriteArrayList<>();
+    List<Answer> answers = new ArrayList<>();
+    try (Engine engine = new Engine(new RankRunner(model, device, options), options)) {
+      for (int i = 0; i < 12; i++) {
+        int number = i;
+        Answer answer = new Answer(Integer.MAX_VALUE);
+        answer.result.thenRun(() -> order.add(number));
+        answers.add(answer);
+        engine.submit(request(new int[] {1, number}, 4), answer);
+      }
+      model.gate.countDown();
+      for (Answer answer : answers) {
+        answer.result();
+      }
+    }
+    assertThat(order).isSorted();
+  }
+
+  @Test
   void aListenerThatWantsNoMoreEndsTheAnswer() throws Exception {
     try (Engine engine = engine(16)) {
       Answer answer = new Answer(2);

@@ -366,6 +366,7 @@ class BrowserTest {
   void darkAndPhone() throws IOException {
     browser.prefer("dark");
     browser.until("document.documentElement.dataset.theme === 'dark'");
+    browser.until("document.getAnimations().length === 0"); // colours fade over
     browser.screenshot(SCREENSHOTS.resolve("dark.png"));
     browser.click("#theme");
     browser.until("document.documentElement.dataset.theme === 'light'");

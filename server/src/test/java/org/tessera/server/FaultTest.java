@@ -121,6 +121,33 @@ class FaultTest {
     assertThat(events).doesNotContain("[DONE]");
   }
 
+  /** A tower that would fail shows that it does not run. */
+  @Test
+  void aSecondTurnOverAPictureRunsNeitherTheTowerNorThePrefix() {
+    String question = PICTURE.replace("}]", "},{\"type\":\"text\",\"text\":\"Which one is it?\"}]");
+    String first = "{\"role\":\"user\",\"content\":%s}".formatted(question);
+    String body = "{\"temperature\":0,\"max_tokens\":8,\"messages\":[%s]}";
+    JsonNode answer = json(server.post(CHAT, body.formatted(first)).body());
+    String said = answer.at("/choices/0/message/content").toString();
+    String talk =
+        first
+            + ",{\"role\":\"assistant\",\"content\":"
+            + said
+            + "},{\"role\":\"user\",\"content\":\"And why?\"}";
+    FaultyBackend.failOnce("layerNorm", () -> new DeviceException("the tower ran"));
+    try {
+      HttpResponse<String> second = server.post(CHAT, body.formatted(talk));
+
+      assertThat(second.statusCode()).as(second.body()).isEqualTo(200);
+      assertThat(FaultyBackend.hasFailed()).isFalse();
+      int prompt = answer.at("/usage/prompt_tokens").asInt();
+      assertThat(json(second.body()).at("/usage/prompt_tokens_details/cached_tokens").asInt())
+          .isGreaterThanOrEqualTo(prompt / 16 * 16);
+    } finally {
+      FaultyBackend.failNever();
+    }
+  }
+
   private static String answer() {
     HttpResponse<String> response = server.post(CHAT, chat("\"What is this?\"", ""));
     assertThat(response.statusCode()).as(response.body()).isEqualTo(200);

@@ -26,8 +26,13 @@ public final class FaultyBackend implements Backend {
     next.set(Optional.of(new Fault(operation, failure)));
   }
 
+  /** Whether the failure has come, or there was none to come. */
   static boolean hasFailed() {
     return next.get().isEmpty();
+  }
+
+  static void failNever() {
+    next.set(Optional.empty());
   }
 
   @Override

@@ -7,7 +7,9 @@ import static org.tessera.server.TestServer.chat;
 import static org.tessera.server.TestServer.dataUrl;
 import static org.tessera.server.TestServer.json;
 
+import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.net.InetSocketAddress;
 import java.net.Socket;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
@@ -218,6 +220,43 @@ class SecurityTest {
       assertThat(new String(socket.getInputStream().readAllBytes(), StandardCharsets.US_ASCII))
           .doesNotContain("200 OK");
     }
+  }
+
+  @Test
+  void row12AClientThatTakesNothingIsCut() throws Exception {
+    // About 2 KB a token: more than all buffers between the two hold.
+    String body =
+        chat(
+                "\"Tell me everything.\"",
+                ",\"stream\":true,\"n\":8,\"min_tokens\":400,\"logprobs\":true,\"top_logprobs\":20")
+            .replace("\"max_tokens\":8", "\"max_tokens\":400");
+    try (Socket socket = new Socket()) {
+      socket.setReceiveBufferSize(4096);
+      socket.setSoTimeout(20_000);
+      socket.connect(new InetSocketAddress("127.0.0.1", server.server().port()));
+      socket
+          .getOutputStream()
+          .write(
+              "POST %s HTTP/1.1\r\nHost: localhost\r\nAuthorization: %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"
+                  .formatted(CHAT, BEARER, body.length(), body)
+                  .getBytes(StandardCharsets.US_ASCII));
+      await(() -> server.tessera().stats().running() > 0);
+      server.awaitIdle();
+      Thread.sleep(TestServer.smallLimits().writeTimeout().toMillis() + 500);
+
+      assertThat(rest(socket)).contains("chat.completion.chunk").doesNotContain("[DONE]");
+    }
+    server.assertUnharmed("Authorization", BEARER);
+  }
+
+  private static String rest(Socket socket) {
+    ByteArrayOutputStream read = new ByteArrayOutputStream();
+    try {
+      socket.getInputStream().transferTo(read);
+    } catch (IOException e) {
+      // The connection was broken off, as it should.
+    }
+    return read.toString(StandardCharsets.US_ASCII);
   }
 
   @Test
