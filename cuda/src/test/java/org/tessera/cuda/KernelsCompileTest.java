@@ -77,9 +77,7 @@ class KernelsCompileTest {
     }
     compile(nvcc, source, "sm_90", "-DTESSERA_F16");
     if (source.endsWith("gemv.cu")) {
-      compile(nvcc, source, "sm_90", "-DGEMV_CLUSTER=1");
-      compile(nvcc, source, "sm_89", "-DGEMV_CLUSTER=1", "-DGEMV_STAGES=4");
-      compile(nvcc, source, "sm_100", "-DGEMV_CLUSTER=1", "-DGEMV_LATE_START=1");
+      compile(nvcc, source, "sm_90", "-DGEMV_CLUSTER=1", "-DGEMV_LATE_START=1");
     }
     if (source.endsWith("attention_wgmma.cu")) {
       compile(nvcc, source, "sm_90a");
