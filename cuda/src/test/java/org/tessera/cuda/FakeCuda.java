@@ -132,6 +132,11 @@ final class FakeCuda {
     }
   }
 
+  /** Has kernels run, by a function of a name, grid and block in x, and pointers to arguments. */
+  void runner(MemorySegment function) {
+    call(driver, "fake_runner", null, function);
+  }
+
   /** A library that stands for NCCL, where libraries are looked for. */
   SymbolLookup installNccl() throws IOException, InterruptedException {
     SymbolLookup nccl = compile("libnccl", search.folders().getFirst().resolve("libnccl.so.2"));

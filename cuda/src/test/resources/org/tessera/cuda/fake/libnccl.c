@@ -12,7 +12,8 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 #define LOG(...)                                                             \
   do {                                                                       \
     pthread_mutex_lock(&lock);                                               \
-    used += snprintf(log_text + used, sizeof log_text - used, __VA_ARGS__);  \
+    if (used < sizeof log_text - 256)                                        \
+      used += snprintf(log_text + used, 256, __VA_ARGS__);                   \
     pthread_mutex_unlock(&lock);                                             \
   } while (0)
 
