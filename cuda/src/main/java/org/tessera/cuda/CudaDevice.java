@@ -25,7 +25,6 @@ public final class CudaDevice implements Device {
   /** What the fast kernels and cuBLASLt load at a time. */
   private static final int ROW_ALIGNMENT_BYTES = 16;
 
-
   /**
    * A step of so many rows takes about 25 ms on an H200, by the rate of prefill that was measured
    * there: answers under way wait no longer for their next token.
