@@ -1,6 +1,7 @@
 package org.tessera.plan;
 
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
@@ -146,6 +147,9 @@ final class CandidateSearch {
     if (obstacle.isPresent()) {
       return new Refused(name, obstacle.get());
     }
+    if (gpus.isEmpty() && !cpu.isEmpty()) {
+      return candidate(name, onCpu(ranks, copies), memory(copies));
+    }
     int needed = ranks * copies;
     if (gpus.size() < needed) {
       return new Refused(
@@ -179,6 +183,13 @@ final class CandidateSearch {
     return best == null
         ? new Refused(name, "no card has room for the vision tower beside its part of the layers")
         : best;
+  }
+
+  /** Ranks and copies that share the processor: no faster, but the same code without a GPU. */
+  private Deployment onCpu(int ranks, int copies) {
+    Replica replica =
+        Replica.cutOver(Collections.nCopies(ranks, DeviceId.CPU), sizes.numHiddenLayers());
+    return new Deployment(Collections.nCopies(copies, replica));
   }
 
   private static String name(int ranks, int copies) {

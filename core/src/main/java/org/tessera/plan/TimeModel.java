@@ -61,20 +61,33 @@ final class TimeModel {
    */
   Prediction predict(Deployment deployment, Map<DeviceId, DeviceBudget> budgets) {
     int replicas = deployment.replicas().size();
+    List<Replica> busy = deployment.replicas().subList(0, Math.min(replicas, load.batch()));
     double first = Double.MAX_VALUE;
     double slowest = 0;
     double tokensPerSecond = 0;
-    for (int i = 0; i < replicas; i++) {
-      List<StageGroup> stages = groups(deployment.replicas().get(i), budgets);
+    Map<DeviceId, DeviceBudget> shared = sharedBy(busy, budgets);
+    for (int i = 0; i < busy.size(); i++) {
+      Replica replica = busy.get(i);
+      List<StageGroup> stages = groups(replica, shared);
       int answers = load.batch() / replicas + (i < load.batch() % replicas ? 1 : 0);
-      if (answers > 0) {
-        double seconds = stepSeconds(stages, answers);
-        slowest = Math.max(slowest, seconds);
-        tokensPerSecond += answers / seconds;
-        first = Math.min(first, firstTokenSeconds(deployment.replicas().get(i), stages, budgets));
-      }
+      double seconds = stepSeconds(stages, answers);
+      slowest = Math.max(slowest, seconds);
+      tokensPerSecond += answers / seconds;
+      first = Math.min(first, firstTokenSeconds(replica, groups(replica, budgets), budgets));
     }
     return new Prediction(first, slowest, tokensPerSecond);
+  }
+
+  /** What is left of each device for one of several replicas that work on it. */
+  private static Map<DeviceId, DeviceBudget> sharedBy(
+      List<Replica> busy, Map<DeviceId, DeviceBudget> budgets) {
+    Map<DeviceId, DeviceBudget> shared = new HashMap<>();
+    budgets.forEach((id, budget) -> {
+      long users = busy.stream().filter(replica -> replica.devices().contains(id)).count();
+      DeviceSpeed speed = budget.speed().shared(Math.toIntExact(Math.max(users, 1)));
+      shared.put(id, new DeviceBudget(id, budget.bytes(), speed));
+    });
+    return shared;
   }
 
   /**

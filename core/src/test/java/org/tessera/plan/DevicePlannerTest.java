@@ -161,6 +161,19 @@ class DevicePlannerTest {
   }
 
   @Test
+  void withoutAGpuRanksAndCopiesShareTheProcessor() {
+    DevicePlanner forced =
+        new DevicePlanner(Sizes.tiny().build(), OptionalInt.of(2), OptionalInt.of(2));
+    List<DeviceId> ranks = List.of(DeviceId.CPU, DeviceId.CPU);
+
+    Plan plan = forced.plan(List.of(cpu(GIB)), REQUEST);
+
+    Deployment.Replica copy = Deployment.Replica.cutOver(ranks, 2);
+    assertThat(plan.deployment()).contains(new Deployment(List.of(copy, copy)));
+    assertThat(plan.deviceMap()).isEqualTo(Map.of("", "cpu"));
+  }
+
+  @Test
   void twoSmallerGpusGetStagesOfWholeLayers() {
     Plan plan = WHOLE.plan(List.of(gpu(0, 12 * GIB), gpu(1, 12 * GIB), cpu(64 * GIB)), REQUEST);
 

@@ -159,6 +159,20 @@ class TimeModelTest {
         .isGreaterThan(predict(Deployment.on(DeviceId.CPU, 28), load).tokenSeconds());
   }
 
+  @Test
+  void replicasOfOneCpuShareIt() {
+    Deployment two =
+        new Deployment(
+            List.of(
+                Replica.cutOver(List.of(DeviceId.CPU), 28),
+                Replica.cutOver(List.of(DeviceId.CPU), 28)));
+    Prediction one = predict(Deployment.on(DeviceId.CPU, 28), new Workload(100, 0, 1));
+
+    assertThat(predict(two, new Workload(100, 0, 2)).tokensPerSecond())
+        .isCloseTo(one.tokensPerSecond(), Percentage.withPercentage(1));
+    assertThat(predict(two, new Workload(100, 0, 1)).tokenSeconds()).isEqualTo(one.tokenSeconds());
+  }
+
   private static Prediction predict(Deployment deployment, Workload load) {
     return new TimeModel(work(), load).predict(deployment, DEVICES);
   }
