@@ -107,13 +107,16 @@ public final class Tessera implements AutoCloseable {
           resources.add(
               DeployedModel.load(
                   new DeployedModel.Source(
-                      architecture, config, weights, options.dtype(), options.progress()),
+                      architecture,
+                      config,
+                      weights,
+                      options.dtype(),
+                      options.contextTokens(),
+                      options.progress()),
                   deployment,
                   placing::open));
       EngineOptions engineOptions =
-          model
-              .engineOptions(options.contextTokens())
-              .withMaxWaiting(options.maxWaiting().orElse(Integer.MAX_VALUE));
+          model.engineOptions().withMaxWaiting(options.maxWaiting().orElse(Integer.MAX_VALUE));
       Replicas engines =
           resources.add(
               new Replicas(

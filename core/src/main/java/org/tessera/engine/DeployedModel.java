@@ -62,12 +62,15 @@ public final class DeployedModel implements AutoCloseable {
    *
    * @param weights stay open as long as the model
    * @param dtype element type of the weight matrices; absent for what suits each device
+   * @param contextTokens positions that the cache of each copy is to have room for; absent for as
+   *     many as memory affords
    */
   public record Source(
       Architecture architecture,
       CheckpointConfig config,
       WeightSource weights,
       Optional<DType> dtype,
+      OptionalInt contextTokens,
       LoadProgress progress) {}
 
   /** One copy of the model. */
@@ -261,10 +264,9 @@ public final class DeployedModel implements AutoCloseable {
   /**
    * Limits for the engines of all copies.
    *
-   * @param contextTokens positions to make room for; absent for as many as memory affords
-   * @throws DeviceException where it affords too few
+   * @throws DeviceException where memory affords too few positions
    */
-  public EngineOptions engineOptions(OptionalInt contextTokens) {
+  public EngineOptions engineOptions() {
     int prefillRows = Integer.MAX_VALUE;
     int visionSlices = Integer.MAX_VALUE;
     for (LoadedReplica replica : replicas) {
@@ -276,7 +278,7 @@ public final class DeployedModel implements AutoCloseable {
       visionSlices = Math.min(visionSlices, visionSlices(replica));
     }
     return EngineOptions.forTokens(
-        contextTokens.orElseGet(this::affordableTokens), prefillRows, visionSlices);
+        source.contextTokens().orElseGet(this::affordableTokens), prefillRows, visionSlices);
   }
 
   private static int visionSlices(LoadedReplica replica) {

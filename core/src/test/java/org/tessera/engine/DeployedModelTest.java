@@ -160,7 +160,12 @@ class DeployedModelTest {
     EngineOptions options = new EngineOptions(64, BLOCK_ROWS, 8, 512, 8);
     DeployedModel.Source source =
         new DeployedModel.Source(
-            new MiniCpmV26(), config, checkpoint, Optional.empty(), LoadProgress.NONE);
+            new MiniCpmV26(),
+            config,
+            checkpoint,
+            Optional.empty(),
+            OptionalInt.of(1000),
+            LoadProgress.NONE);
     try (DeployedModel model =
         DeployedModel.load(source, deployment, id -> Devices.probe().open(id.label()))) {
       ModelRunner runner = model.runners(options).getFirst();
@@ -304,13 +309,18 @@ class DeployedModelTest {
   void theCacheHoldsWhatIsAskedFor() {
     DeployedModel.Source source =
         new DeployedModel.Source(
-            new MiniCpmV26(), config, checkpoint, Optional.empty(), LoadProgress.NONE);
+            new MiniCpmV26(),
+            config,
+            checkpoint,
+            Optional.empty(),
+            OptionalInt.of(1000),
+            LoadProgress.NONE);
     try (DeployedModel model =
         DeployedModel.load(
             source,
             Layout.PICTURES_ON_THREE_DEVICES.deployment(),
             id -> Devices.probe().open(id.label()))) {
-      EngineOptions options = model.engineOptions(OptionalInt.of(1000));
+      EngineOptions options = model.engineOptions();
 
       assertThat(model.devices()).hasSize(3);
       assertThat(options.kvTokens()).isBetween(1000, 1015);

@@ -236,7 +236,8 @@ class ReplicasTest {
 
   /** Engines that count up by one, one stage each. */
   private void start(int count, int maxRunning, int maxWaiting) {
-    EngineOptions options = new EngineOptions(256, 16, maxRunning, 64, 2).withMaxWaiting(maxWaiting);
+    EngineOptions options =
+        new EngineOptions(256, 16, maxRunning, 64, 2).withMaxWaiting(maxWaiting);
     for (int i = 0; i < count; i++) {
       Collective alone = new LocalGroup(1).member(0, device);
       StageModel model = new StageModel(device, alone, 1);
