@@ -12,7 +12,7 @@ import org.tessera.device.DeviceInfo;
 final class PeerReport {
   private PeerReport() {}
 
-  /** A line for each card, and one about NCCL where that is needed; none for a card alone. */
+  /** A line for each card, and one about NCCL where that is missing or needed. */
   static List<String> of(Driver driver, LibrarySearch search, List<DeviceInfo> devices) {
     if (devices.size() < 2) {
       return List.of();
@@ -39,14 +39,16 @@ final class PeerReport {
                       ? ""
                       : ", not of " + String.join(", ", unseen)));
     }
+    Optional<Nccl> nccl = Nccl.find(search);
     if (!all) {
-      lines.add(withoutPeers(driver, search));
+      lines.add(withoutPeers(driver, search, nccl));
+    } else if (nccl.isEmpty()) {
+      lines.add("NCCL is not installed, and not needed where all cards see each other");
     }
     return lines;
   }
 
-  private static String withoutPeers(Driver driver, LibrarySearch search) {
-    Optional<Nccl> nccl = Nccl.find(search);
+  private static String withoutPeers(Driver driver, LibrarySearch search, Optional<Nccl> nccl) {
     if (nccl.isPresent()) {
       return "ranks on cards that do not see each other exchange by NCCL " + nccl.get().version();
     }

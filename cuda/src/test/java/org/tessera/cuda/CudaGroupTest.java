@@ -14,12 +14,14 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.ServiceLoader;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
 import org.tessera.cuda.ffm.CudaException;
 import org.tessera.error.DeviceException;
 import org.tessera.error.GenerationException;
+import org.tessera.parallel.RankGroups;
 import org.tessera.tensor.DType;
 import org.tessera.tensor.Tensor;
 
@@ -76,6 +78,12 @@ class CudaGroupTest extends FakeCards {
       assertThat(fake.calls().stream().filter("cuMemAlloc_v2 4231424"::equals))
           .hasSize(group.size());
     }
+  }
+
+  @Test
+  void coreFindsTheGroups() {
+    assertThat(ServiceLoader.load(RankGroups.Provider.class))
+        .hasAtLeastOneElementOfType(CudaGroups.class);
   }
 
   @Test

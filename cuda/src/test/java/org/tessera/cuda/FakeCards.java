@@ -155,7 +155,7 @@ abstract class FakeCards {
 
   /** The arguments of a launch, in order. */
   static List<Long> arguments(String launch, int count) {
-    String[] words = launch.split(" ");
+    String[] words = launch.split(" ", -1);
     List<Long> values = new ArrayList<>();
     for (int i = words.length - count; i < words.length; i++) {
       values.add(Long.parseLong(words[i]));

@@ -7,6 +7,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.tessera.device.Backend.Availability.Available;
+import org.tessera.device.Backend.Component;
 import org.tessera.device.Device;
 import org.tessera.device.Device.DeviceMemory;
 import org.tessera.device.Devices;
@@ -101,7 +102,8 @@ class PeerCopyTest extends FakeCards {
         .containsExactly(
             "cuda:0 sees the memory of cuda:1, cuda:2",
             "cuda:1 sees the memory of cuda:0, cuda:2",
-            "cuda:2 sees the memory of cuda:0, cuda:1");
+            "cuda:2 sees the memory of cuda:0, cuda:1",
+            "NCCL is not installed, and not needed where all cards see each other");
     fake.peers(0, 1, false);
     fake.peers(2, 0, false);
     fake.peers(2, 1, false);
@@ -119,8 +121,9 @@ class PeerCopyTest extends FakeCards {
     assertThat(((Available) backend.probe()).notes().getLast())
         .isEqualTo("ranks on cards that do not see each other exchange by NCCL 2.27.7");
     assertThat(backend.components().getLast())
-        .isEqualTo(
-            new CudaBackend.Component("NCCL", folder.resolve("libnccl.so.2").toString(), "2.27.7"));
+        .isEqualTo(new Component("NCCL", folder.resolve("libnccl.so.2").toString(), "2.27.7"));
+    fake.devices(3);
+    assertThat(((Available) backend.probe()).notes()).hasSize(3);
     fake.devices(1);
     assertThat(((Available) backend.probe()).notes()).isEmpty();
   }
