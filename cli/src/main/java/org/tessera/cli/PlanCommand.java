@@ -7,11 +7,12 @@ import java.util.Locale;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.concurrent.Callable;
+import java.util.stream.Stream;
 import org.tessera.config.ModelConfig;
 import org.tessera.device.Devices;
-import org.tessera.engine.EngineOptions;
 import org.tessera.model.Architectures;
 import org.tessera.plan.DeviceBudget;
+import org.tessera.plan.DeviceId;
 import org.tessera.plan.DeviceMapChoice;
 import org.tessera.plan.MachineSpec;
 import org.tessera.plan.MaxMemory;
@@ -173,7 +174,8 @@ final class PlanCommand implements Callable<Integer> {
             number(tensorParallel),
             number(replicas));
     ModelSizes sizes = ModelSizes.of(config);
-    Plan plan = PlanService.plan(sizes, options, devices(), request(config, sizes));
+    List<DeviceBudget> devices = devices();
+    Plan plan = PlanService.plan(sizes, options, devices, request(config, sizes, options, devices));
     if (json) {
       output.out().println(JsonMapper.shared().writeValueAsString(plan.toJson()));
     } else {
@@ -194,12 +196,17 @@ final class PlanCommand implements Callable<Integer> {
     return value.map(OptionalInt::of).orElseGet(OptionalInt::empty);
   }
 
-  private PlanRequest request(ModelConfig config, ModelSizes sizes) {
+  private PlanRequest request(
+      ModelConfig config, ModelSizes sizes, PlanOptions options, List<DeviceBudget> devices) {
     int context =
         contextTokens.orElse(Math.min(config.maxPositionEmbeddings(), DEFAULT_CONTEXT_TOKENS));
     DType type = dtype.dtype().orElse(sizes.dtype());
-    EngineOptions engine = EngineOptions.forTokens(Math.max(context, 1));
-    return new PlanRequest(context, batch, engine.visionSlices(), engine.prefillRows(), type);
+    boolean hasGpu =
+        Stream.concat(
+                devices.stream().map(DeviceBudget::device),
+                options.maxMemory().stream().flatMap(bytes -> bytes.keySet().stream()))
+            .anyMatch(DeviceId::isGpu);
+    return PlanRequest.of(hasGpu, context, type).withBatch(batch);
   }
 
   /** What accelerate does depends on nothing that is here, where its budgets are given. */

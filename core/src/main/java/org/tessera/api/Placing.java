@@ -152,7 +152,7 @@ final class Placing {
     boolean hasGpu = budgets.stream().anyMatch(budget -> budget.device().isGpu());
     for (int tokens = wanted; tokens > least; tokens = Math.max(least, tokens / 2)) {
       try {
-        Deployment deployment = plan(options, config, budgets, tokens);
+        Deployment deployment = plan(options, config, budgets, hasGpu, tokens);
         if (!hasGpu || usesGpusAlone(deployment)) {
           return new Placed(deployment, OptionalInt.of(tokens));
         }
@@ -160,7 +160,7 @@ final class Placing {
         // A smaller one may fit; what the least one is refused for is what the user hears.
       }
     }
-    return new Placed(plan(options, config, budgets, least), OptionalInt.of(least));
+    return new Placed(plan(options, config, budgets, hasGpu, least), OptionalInt.of(least));
   }
 
   private static boolean usesGpusAlone(Deployment deployment) {
@@ -170,7 +170,11 @@ final class Placing {
   }
 
   private static Deployment plan(
-      LoadOptions options, ModelConfig config, List<DeviceBudget> budgets, int contextTokens) {
+      LoadOptions options,
+      ModelConfig config,
+      List<DeviceBudget> budgets,
+      boolean hasGpu,
+      int contextTokens) {
     DeviceOptions devices = options.devices();
     ModelSizes sizes = ModelSizes.of(config);
     DeviceMapChoice choice = devices.deviceMap().orElse(new DeviceMapChoice.Named(Strategy.AUTO));
@@ -179,7 +183,7 @@ final class Placing {
             new PlanOptions(choice, devices.maxMemory(), Optional.empty(), false)
                 .withNumbers(devices.tensorParallel(), devices.replicas()),
             budgets,
-            PlanRequest.of(budgets, contextTokens, options.dtype().orElse(sizes.dtype())))
+            PlanRequest.of(hasGpu, contextTokens, options.dtype().orElse(sizes.dtype())))
         .deployment()
         .orElseThrow();
   }

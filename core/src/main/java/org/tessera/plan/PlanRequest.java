@@ -1,6 +1,5 @@
 package org.tessera.plan;
 
-import java.util.List;
 import org.tessera.error.PlanException;
 import org.tessera.tensor.DType;
 
@@ -30,9 +29,12 @@ public record PlanRequest(
   private static final int CPU_PREFILL_TOKENS = 512;
   private static final int CPU_SLICES = 1;
 
-  /** One conversation of so many tokens, in steps of the size that suits the devices. */
-  public static PlanRequest of(List<DeviceBudget> devices, int contextTokens, DType dtype) {
-    boolean hasGpu = devices.stream().anyMatch(budget -> budget.device().isGpu());
+  /**
+   * One conversation of so many tokens, in steps of the size that suits the devices.
+   *
+   * @param hasGpu whether GPUs are among them
+   */
+  public static PlanRequest of(boolean hasGpu, int contextTokens, DType dtype) {
     return new PlanRequest(
         contextTokens,
         1,
