@@ -7,21 +7,17 @@ import java.util.Locale;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.concurrent.Callable;
-import java.util.stream.Stream;
 import org.tessera.config.ModelConfig;
 import org.tessera.device.Devices;
 import org.tessera.model.Architectures;
 import org.tessera.plan.DeviceBudget;
-import org.tessera.plan.DeviceId;
 import org.tessera.plan.DeviceMapChoice;
+import org.tessera.plan.FittedPlan;
 import org.tessera.plan.MachineSpec;
 import org.tessera.plan.MaxMemory;
 import org.tessera.plan.ModelSizes;
 import org.tessera.plan.Plan;
 import org.tessera.plan.PlanOptions;
-import org.tessera.plan.PlanRequest;
-import org.tessera.plan.PlanService;
-import org.tessera.tensor.DType;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
@@ -46,9 +42,6 @@ import tools.jackson.databind.json.JsonMapper;
       ""
     })
 final class PlanCommand implements Callable<Integer> {
-  /** As much as Tessera gives a conversation where memory affords it. */
-  private static final int DEFAULT_CONTEXT_TOKENS = 16_384;
-
   /** Whose plan to give. */
   enum Compat {
     ACCELERATE;
@@ -174,8 +167,16 @@ final class PlanCommand implements Callable<Integer> {
             number(tensorParallel),
             number(replicas));
     ModelSizes sizes = ModelSizes.of(config);
-    List<DeviceBudget> devices = devices();
-    Plan plan = PlanService.plan(sizes, options, devices, request(config, sizes, options, devices));
+    Plan plan =
+        FittedPlan.of(
+                sizes,
+                options,
+                devices(),
+                number(contextTokens),
+                config.maxPositionEmbeddings(),
+                batch,
+                dtype.dtype().orElse(sizes.dtype()))
+            .plan();
     if (json) {
       output.out().println(JsonMapper.shared().writeValueAsString(plan.toJson()));
     } else {
@@ -194,19 +195,6 @@ final class PlanCommand implements Callable<Integer> {
 
   private static OptionalInt number(Optional<Integer> value) {
     return value.map(OptionalInt::of).orElseGet(OptionalInt::empty);
-  }
-
-  private PlanRequest request(
-      ModelConfig config, ModelSizes sizes, PlanOptions options, List<DeviceBudget> devices) {
-    int context =
-        contextTokens.orElse(Math.min(config.maxPositionEmbeddings(), DEFAULT_CONTEXT_TOKENS));
-    DType type = dtype.dtype().orElse(sizes.dtype());
-    boolean hasGpu =
-        Stream.concat(
-                devices.stream().map(DeviceBudget::device),
-                options.maxMemory().stream().flatMap(bytes -> bytes.keySet().stream()))
-            .anyMatch(DeviceId::isGpu);
-    return PlanRequest.of(hasGpu, context, type).withBatch(batch);
   }
 
   /** What accelerate does depends on nothing that is here, where its budgets are given. */

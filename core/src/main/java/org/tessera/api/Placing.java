@@ -7,7 +7,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
-import java.util.OptionalInt;
 import org.tessera.config.ModelConfig;
 import org.tessera.device.Device;
 import org.tessera.device.DeviceInfo;
@@ -19,20 +18,14 @@ import org.tessera.plan.Deployment.Replica;
 import org.tessera.plan.DeviceBudget;
 import org.tessera.plan.DeviceId;
 import org.tessera.plan.DeviceMapChoice;
+import org.tessera.plan.FittedPlan;
 import org.tessera.plan.ModelSizes;
 import org.tessera.plan.PlanOptions;
 import org.tessera.plan.PlanRequest;
-import org.tessera.plan.PlanService;
 import org.tessera.plan.Strategy;
 
 /** From what a user asks for to where the model runs on this machine. */
 final class Placing {
-  /** Context for which room is planned where the caller does not say. */
-  private static final int DEFAULT_CONTEXT_TOKENS = 16_384;
-
-  /** A few pictures and a conversation about them: less is not taken without being asked for. */
-  private static final int LEAST_CONTEXT_TOKENS = 4096;
-
   private final Devices machine;
   private final Map<DeviceId, DeviceInfo> found = new LinkedHashMap<>();
 
@@ -64,9 +57,9 @@ final class Placing {
   /**
    * Where the model runs, and with how much room.
    *
-   * @param contextTokens for which every device has room, by plan; absent where nothing was planned
+   * @param room for what every device has room, by plan; absent where nothing was planned
    */
-  record Placed(Deployment deployment, OptionalInt contextTokens) {}
+  record Placed(Deployment deployment, Optional<PlanRequest> room) {}
 
   /**
    * Where the model runs.
@@ -94,7 +87,7 @@ final class Placing {
   }
 
   private static Placed unplanned(Deployment deployment) {
-    return new Placed(deployment, OptionalInt.empty());
+    return new Placed(deployment, Optional.empty());
   }
 
   /** Where one GPU is all there is, how fast it is makes no difference. */
@@ -137,54 +130,21 @@ final class Placing {
     return new Deployment(Collections.nCopies(replicas, copy));
   }
 
-  /**
-   * Where the user names no context, a smaller one that the GPUs hold is better than a larger one
-   * for which layers move to the CPU.
-   */
   private static Placed planned(
       LoadOptions options, ModelConfig config, List<DeviceBudget> budgets) {
-    int wanted =
-        options
-            .contextTokens()
-            .orElse(Math.min(config.maxPositionEmbeddings(), DEFAULT_CONTEXT_TOKENS));
-    int least =
-        options.contextTokens().isPresent() ? wanted : Math.min(wanted, LEAST_CONTEXT_TOKENS);
-    boolean hasGpu = budgets.stream().anyMatch(budget -> budget.device().isGpu());
-    for (int tokens = wanted; tokens > least; tokens = Math.max(least, tokens / 2)) {
-      try {
-        Deployment deployment = plan(options, config, budgets, hasGpu, tokens);
-        if (!hasGpu || usesGpusAlone(deployment)) {
-          return new Placed(deployment, OptionalInt.of(tokens));
-        }
-      } catch (PlanException e) {
-        // A smaller one may fit; what the least one is refused for is what the user hears.
-      }
-    }
-    return new Placed(plan(options, config, budgets, hasGpu, least), OptionalInt.of(least));
-  }
-
-  private static boolean usesGpusAlone(Deployment deployment) {
-    return deployment.replicas().stream()
-        .flatMap(replica -> replica.devices().stream())
-        .allMatch(DeviceId::isGpu);
-  }
-
-  private static Deployment plan(
-      LoadOptions options,
-      ModelConfig config,
-      List<DeviceBudget> budgets,
-      boolean hasGpu,
-      int contextTokens) {
     DeviceOptions devices = options.devices();
     ModelSizes sizes = ModelSizes.of(config);
     DeviceMapChoice choice = devices.deviceMap().orElse(new DeviceMapChoice.Named(Strategy.AUTO));
-    return PlanService.plan(
+    FittedPlan fitted =
+        FittedPlan.of(
             sizes,
             new PlanOptions(choice, devices.maxMemory(), Optional.empty(), false)
                 .withNumbers(devices.tensorParallel(), devices.replicas()),
             budgets,
-            PlanRequest.of(hasGpu, contextTokens, options.dtype().orElse(sizes.dtype())))
-        .deployment()
-        .orElseThrow();
+            options.contextTokens(),
+            config.maxPositionEmbeddings(),
+            1,
+            options.dtype().orElse(sizes.dtype()));
+    return new Placed(fitted.plan().deployment().orElseThrow(), Optional.of(fitted.request()));
   }
 }

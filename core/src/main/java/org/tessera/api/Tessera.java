@@ -114,7 +114,7 @@ public final class Tessera implements AutoCloseable {
                   placing::open));
       EngineOptions engineOptions =
           model
-              .engineOptions(options.contextTokens(), placed.contextTokens())
+              .engineOptions(options.contextTokens(), placed.room())
               .withMaxWaiting(options.maxWaiting().orElse(Integer.MAX_VALUE));
       Replicas engines =
           resources.add(

@@ -36,6 +36,7 @@ import org.tessera.parallel.RankGroup;
 import org.tessera.parallel.RankGroups;
 import org.tessera.plan.Deployment;
 import org.tessera.plan.DeviceId;
+import org.tessera.plan.PlanRequest;
 import org.tessera.tensor.DType;
 import org.tessera.weights.LoadProgress;
 import org.tessera.weights.WeightSource;
@@ -265,12 +266,13 @@ public final class DeployedModel implements AutoCloseable {
    * Limits for the engines of all copies.
    *
    * @param contextTokens positions to make room for; absent for as many as memory affords
-   * @param planned positions for which there is room by plan
+   * @param room for what there is room by plan; absent where nothing was planned
    * @throws DeviceException where memory affords too few, and nothing was planned
    */
-  public EngineOptions engineOptions(OptionalInt contextTokens, OptionalInt planned) {
-    int prefillRows = Integer.MAX_VALUE;
-    int mixedPrefillRows = Integer.MAX_VALUE;
+  public EngineOptions engineOptions(OptionalInt contextTokens, Optional<PlanRequest> room) {
+    int prefillRows = room.map(PlanRequest::prefillTokens).orElse(Integer.MAX_VALUE);
+    int mixedPrefillRows = prefillRows;
+    int slices = room.map(PlanRequest::sliceCount).orElse(Integer.MAX_VALUE);
     int visionSlices = Integer.MAX_VALUE;
     for (LoadedReplica replica : replicas) {
       for (Stage stage : replica.stages()) {
@@ -279,23 +281,28 @@ public final class DeployedModel implements AutoCloseable {
           mixedPrefillRows = Math.min(mixedPrefillRows, rank.device().mixedPrefillRows());
         }
       }
-      visionSlices = Math.min(visionSlices, visionSlices(replica));
+      visionSlices = Math.min(visionSlices, visionSlices(replica, slices));
     }
     return EngineOptions.forTokens(
-        contextTokens.orElseGet(() -> affordableTokens(planned)),
+        contextTokens.orElseGet(() -> affordableTokens(room.map(PlanRequest::contextTokens))),
         prefillRows,
         mixedPrefillRows,
         visionSlices);
   }
 
-  private static int visionSlices(LoadedReplica replica) {
-    return replica.vision().isEmpty()
-        ? replica.stages().getFirst().ranks().getFirst().device().visionSlices()
-        : replica.vision().stream().mapToInt(member -> member.device().visionSlices()).sum();
+  /** Of all devices that encode pictures together, each of which takes so many at most. */
+  private static int visionSlices(LoadedReplica replica, int most) {
+    List<Member> members =
+        replica.vision().isEmpty()
+            ? replica.stages().getFirst().ranks().subList(0, 1)
+            : replica.vision();
+    return members.stream()
+        .mapToInt(member -> Math.max(1, Math.min(most, member.device().visionSlices())))
+        .sum();
   }
 
   /** What a quarter of the memory that is free holds, and no less than was planned. */
-  private int affordableTokens(OptionalInt planned) {
+  private int affordableTokens(Optional<Integer> planned) {
     Map<String, Long> bytesPerToken = new HashMap<>();
     Map<String, Device> byId = new HashMap<>();
     for (LoadedReplica replica : replicas) {

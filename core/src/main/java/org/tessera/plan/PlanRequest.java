@@ -21,27 +21,11 @@ public record PlanRequest(
     check("prefill tokens", prefillTokens, 1);
   }
 
-  /** Rows of a prompt and slices of pictures that a GPU takes at once, at most. */
+  /** Rows of a prompt that a GPU takes at once, at most. */
   public static final int GPU_PREFILL_TOKENS = 8192;
 
+  /** Slices of pictures that a GPU takes at once, at most: those of four large ones. */
   public static final int GPU_SLICES = 40;
-
-  private static final int CPU_PREFILL_TOKENS = 512;
-  private static final int CPU_SLICES = 1;
-
-  /**
-   * One conversation of so many tokens, in steps of the size that suits the devices.
-   *
-   * @param hasGpu whether GPUs are among them
-   */
-  public static PlanRequest of(boolean hasGpu, int contextTokens, DType dtype) {
-    return new PlanRequest(
-        contextTokens,
-        1,
-        hasGpu ? GPU_SLICES : CPU_SLICES,
-        hasGpu ? GPU_PREFILL_TOKENS : CPU_PREFILL_TOKENS,
-        dtype);
-  }
 
   /** The same with another context. */
   public PlanRequest withContextTokens(int tokens) {

@@ -311,7 +311,7 @@ class DeployedModelTest {
             source,
             Layout.PICTURES_ON_THREE_DEVICES.deployment(),
             id -> Devices.probe().open(id.label()))) {
-      EngineOptions options = model.engineOptions(OptionalInt.of(1000), OptionalInt.empty());
+      EngineOptions options = model.engineOptions(OptionalInt.of(1000), Optional.empty());
 
       assertThat(model.devices()).hasSize(3);
       assertThat(options.kvTokens()).isBetween(1000, 1015);
