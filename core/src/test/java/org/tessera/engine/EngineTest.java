@@ -201,8 +201,9 @@ class EngineTest {
   @Test
   void aFullQueueRefusesUntilThereIsRoom() throws Exception {
     EngineOptions options = new EngineOptions(64, 4, 1, 16, 2).withMaxWaiting(1);
-    try (Engine engine =
-        new Engine(new RankRunner(new CountingModel(), device, options), options)) {
+    CountingModel model = new CountingModel();
+    model.gate = new CountDownLatch(1); // the first answer must still be under way
+    try (Engine engine = new Engine(new RankRunner(model, device, options), options)) {
       Answer running = new Answer(Integer.MAX_VALUE);
       Answer waiting = new Answer(1);
       Generation first = engine.submit(request(new int[] {42}, 1_000_000), running);
@@ -212,6 +213,7 @@ class EngineTest {
           .isInstanceOf(OverloadedException.class)
           .hasMessageContaining("1 requests wait");
       first.cancel();
+      model.gate.countDown();
       assertThat(waiting.result().tokenIds()).containsExactly(2);
       assertThat(Answer.of(engine, new int[] {2}, 1).result().tokenIds()).containsExactly(3);
       assertThat(engine.stats().usedKvBlocks()).isZero();
