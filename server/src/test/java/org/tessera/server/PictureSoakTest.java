@@ -34,11 +34,11 @@ class PictureSoakTest {
   void row15MemoryStaysFlat() throws Exception {
     try (TestServer server = TestServer.demo(Optional.empty());
         ExecutorService clients = Executors.newFixedThreadPool(AT_A_TIME)) {
-      int warmUp = Math.max(50, PICTURES / 10);
+      int warmUp = Math.max(25, PICTURES / 10);
       send(server, clients, 0, warmUp);
       Footprint before = Footprint.measure(server);
       LOGGER.log(System.Logger.Level.INFO, "after {0} pictures: {1}", warmUp, before.toString());
-      int step = Math.max(PICTURES, 10) / 5;
+      int step = Math.max(Math.min(PICTURES, 200), PICTURES / 5);
       Footprint after = before;
       for (int sent = 0; sent < PICTURES; sent += step) {
         send(server, clients, warmUp + sent, warmUp + sent + step);
