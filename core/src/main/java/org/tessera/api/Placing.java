@@ -26,12 +26,25 @@ import org.tessera.plan.Strategy;
 
 /** From what a user asks for to where the model runs on this machine. */
 final class Placing {
+  /**
+   * A device of a backend that plans do not know gets a number that no GPU has. It is used where it
+   * is asked for by name, alone.
+   */
+  private static final int FIRST_OTHER = 9000;
+
   private final Devices machine;
   private final Map<DeviceId, DeviceInfo> found = new LinkedHashMap<>();
 
   Placing(Devices machine) {
     this.machine = machine;
-    machine.found().forEach(info -> found.put(DeviceId.parse(info.id()), info));
+    int others = 0;
+    for (DeviceInfo info : machine.found()) {
+      found.put(
+          DeviceId.isId(info.id())
+              ? DeviceId.parse(info.id())
+              : DeviceId.gpu(FIRST_OTHER + others++),
+          info);
+    }
   }
 
   /**
@@ -73,6 +86,9 @@ final class Placing {
       return unplanned(devices.deployment().get());
     }
     List<DeviceId> usable = usable(devices.device());
+    if (isOther(usable.getFirst())) {
+      return unplanned(Deployment.on(usable.getFirst(), config.numHiddenLayers()));
+    }
     boolean mapped = devices.deviceMap().isPresent() || devices.maxMemory().isPresent();
     if (usable.stream().noneMatch(DeviceId::isGpu) && !mapped) {
       // Weights stay in the files that they are mapped from: there is nothing to budget.
@@ -109,6 +125,7 @@ final class Placing {
           found.entrySet().stream()
               .filter(entry -> matches(id, entry.getValue().id()))
               .map(Map.Entry::getKey)
+              .filter(each -> !id.equals("auto") || !isOther(each))
               .toList();
       if (matching.isEmpty()) {
         machine.open(id).close(); // says why there is none
@@ -118,6 +135,10 @@ final class Placing {
       backend = id.contains(":") ? id.substring(0, id.indexOf(':') + 1) : "";
     }
     return usable.stream().distinct().toList();
+  }
+
+  private static boolean isOther(DeviceId id) {
+    return id.isGpu() && id.index() >= FIRST_OTHER;
   }
 
   private static boolean matches(String asked, String id) {

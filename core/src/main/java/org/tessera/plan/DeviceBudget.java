@@ -43,9 +43,13 @@ public record DeviceBudget(DeviceId device, long bytes, DeviceSpeed speed) {
         .orElse(budget);
   }
 
-  /** What is free on every device that was found, and how fast each is: measures them. */
+  /**
+   * What is free on every device that was found and that plans can name, and how fast each is:
+   * measures them.
+   */
   public static List<DeviceBudget> measured(Devices devices) {
     return devices.measure().entrySet().stream()
+        .filter(entry -> DeviceId.isId(entry.getKey().id()))
         .map(entry -> of(entry.getKey(), entry.getValue()))
         .toList();
   }

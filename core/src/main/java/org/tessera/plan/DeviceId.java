@@ -37,6 +37,11 @@ public record DeviceId(Kind kind, int index) implements Comparable<DeviceId> {
     return new DeviceId(Kind.GPU, index);
   }
 
+  /** Whether {@link #parse} reads this: devices of other backends have ids that it does not. */
+  public static boolean isId(String text) {
+    return text.equals("cpu") || text.equals("disk") || GPU_NAME.matcher(text).matches();
+  }
+
   /**
    * Reads {@code 0}, {@code cuda:0}, {@code cpu} or {@code disk}.
    *
