@@ -9,10 +9,11 @@
 #                checkpoint, so that loading is from the page cache
 #   variants     a shorter benchmark for each way of computing that CudaTuning offers
 #   collectives  what sums, gathers and copies between cards take
+#   layouts      what is planned and measured for one card, layers cut over all, copies, and stages
 #   baseline     FILE, a Python program that measures Hugging Face Transformers
 #
 # Without a part all of them run, the variants only on one card, the collectives only where there are
-# several, and the baseline only where its file is given. A part that fails or takes too long does not
+# several, as are the layouts, and the baseline only where its file is given. A part that fails or takes too long does not
 # keep the next from running; the table comes last, and the exit status is 1 where a part failed. All
 # together they end within ten minutes.
 #
@@ -24,8 +25,9 @@
 #   VARIANTS        lists of properties after tessera.cuda., joined by commas  (all of CudaTuning)
 #   TESTS           a pattern of test class names       (.*GpuIT)
 #   JAVA_OPTIONS    further options of java
-#   DOCTOR_SECONDS, TEST_SECONDS, BENCH_SECONDS, VARIANTS_SECONDS, COLLECTIVES_SECONDS, BASELINE_SECONDS
-#                   limits of the parts                 (30, 200, 110, 130, 100, 180)
+#   DOCTOR_SECONDS, TEST_SECONDS, BENCH_SECONDS, VARIANTS_SECONDS, COLLECTIVES_SECONDS, LAYOUTS_SECONDS,
+#   BASELINE_SECONDS
+#                   limits of the parts                 (30, 200, 110, 130, 100, 150, 180)
 #   TOTAL_SECONDS   limit of all of them                (570)
 set -u
 
@@ -53,9 +55,9 @@ while [ $# -gt 0 ]; do
       baseline=$2
       shift
       ;;
-    doctor | test | bench | variants | collectives | baseline) parts="$parts $1" ;;
+    doctor | test | bench | variants | collectives | layouts | baseline) parts="$parts $1" ;;
     *)
-      echo "run: there is no part $1, only doctor, test, bench, variants, collectives and baseline" >&2
+      echo "run: there is no part $1, only doctor, test, bench, variants, collectives, layouts and baseline" >&2
       exit 2
       ;;
   esac
@@ -63,7 +65,7 @@ while [ $# -gt 0 ]; do
 done
 if [ -z "$parts" ]; then
   if [ "$cards" -gt 1 ]; then
-    parts="doctor test bench collectives"
+    parts="doctor test bench collectives layouts"
   else
     parts="doctor test bench variants"
   fi
@@ -157,6 +159,37 @@ run_collectives() {
   java -cp "$work/lib/*:$work/test/*" org.tessera.cuda.CollectivesBenchmark
 }
 
+# The bytes of a card within which no card holds the model, and two do in stages.
+stage_memory=10GiB
+
+run_layouts() {
+  weights="--shape $shape"
+  [ -f "$checkpoint/model.safetensors" ] && weights="--model $checkpoint"
+  limits=$(seq 0 $((cards - 1)) | sed "s/$/=$stage_memory/" | paste -s -d ',' -)
+  end=$(($(date +%s) + seconds))
+  broken=0
+  for layout in "--device cuda:0" "--tensor-parallel $cards" "--replicas $cards" "--tensor-parallel 1 --max-memory $limits"; do
+    seconds=$((end - $(date +%s)))
+    if [ "$seconds" -lt 10 ]; then
+      echo "$layout: no time left"
+      broken=1
+      continue
+    fi
+    echo "-- $layout"
+    case $layout in
+      --device*) ;; # plan has no such option
+      *)
+        # shellcheck disable=SC2086
+        tessera plan $weights $layout 2> /dev/null | grep '^\*'
+        ;;
+    esac
+    # shellcheck disable=SC2086
+    tessera bench $weights $layout --context 700 --batch 1,64 --prefill 691,8192 --slices 10 --picture 1344 \
+      --warm-up 1 --repetitions 3 --tokens 48 2>&1 | tail -n 12 || broken=1
+  done
+  return "$broken"
+}
+
 run_baseline() {
   PYTHONUNBUFFERED=1 timeout -k 10 "$seconds" python3 "$baseline"
 }
@@ -231,6 +264,7 @@ for part in $parts; do
     bench) run bench "${BENCH_SECONDS:-110}" ;;
     variants) run variants "${VARIANTS_SECONDS:-130}" ;;
     collectives) run collectives "${COLLECTIVES_SECONDS:-100}" ;;
+    layouts) run layouts "${LAYOUTS_SECONDS:-150}" ;;
     baseline) run baseline "${BASELINE_SECONDS:-180}" ;;
   esac
 done
@@ -243,7 +277,7 @@ else
 fi
 date -u +%Y-%m-%d
 cat "$work/table"
-for part in variants bench collectives baseline; do
+for part in variants bench collectives layouts baseline; do
   case " $parts " in
     *" $part "*) tail -n 80 "$logs/$part.log" | sed "s/^/$part: /" ;;
   esac

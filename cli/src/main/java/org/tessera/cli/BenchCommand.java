@@ -6,18 +6,22 @@ import java.time.ZoneOffset;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.OptionalLong;
 import java.util.concurrent.Callable;
 import org.tessera.cli.Benchmark.Work;
 import org.tessera.config.CheckpointConfig;
-import org.tessera.device.Device;
 import org.tessera.device.Devices;
+import org.tessera.engine.PlacementText;
+import org.tessera.engine.Placing;
+import org.tessera.engine.Placing.Placed;
 import org.tessera.model.Architectures;
 import org.tessera.tensor.DType;
 import org.tessera.weights.RandomWeights;
 import org.tessera.weights.SafetensorsCheckpoint;
 import org.tessera.weights.WeightSource;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
@@ -53,12 +57,7 @@ final class BenchCommand implements Callable<Integer> {
       description = "A model of this shape with random weights.")
   private Optional<ModelShape> shape = Optional.empty();
 
-  @Option(
-      names = "--device",
-      paramLabel = "auto|cpu|cuda|cuda:0",
-      defaultValue = "auto",
-      description = "Where the model runs (default: ${DEFAULT-VALUE}).")
-  private String device = "auto";
+  @Mixin private final DeviceArguments devices = new DeviceArguments();
 
   @Option(
       names = "--dtype",
@@ -205,18 +204,33 @@ final class BenchCommand implements Callable<Integer> {
             pictureSide.orElse(0),
             warmUpSeconds,
             repetitions);
-    try (Device opened = Devices.probe().open(device);
-        LoadingBar bar = new LoadingBar(output)) {
+    Placing placing = new Placing(Devices.probe());
+    Placed placed =
+        placing.place(
+            devices.toDeviceOptions(),
+            OptionalInt.of(Benchmark.positions(config, work)),
+            Optional.of(type),
+            config.model());
+    try (LoadingBar bar = new LoadingBar(output)) {
       OptionalLong memoryBefore = ResidentMemory.bytes();
       long loadStart = System.nanoTime();
-      try (Benchmark benchmark = new Benchmark(config, weights, type, opened, bar, work)) {
+      try (Benchmark benchmark =
+          new Benchmark(config, weights, type, placed, placing::open, bar, work)) {
         BenchReport.Loading loading =
             new BenchReport.Loading(
                 (System.nanoTime() - loadStart) / 1e9, weights.totalBytes(), growth(memoryBefore));
         bar.close();
+        String placement = new PlacementText(placing::name).line(placed.deployment());
         BenchReport report =
             BenchReport.measure(
-                name, machine(opened, type), loading, benchmark, work, type, vision);
+                name,
+                machine(benchmark.deviceNames(), type),
+                placement,
+                loading,
+                benchmark,
+                work,
+                type,
+                vision);
         output.out().println(json ? report.toJson() : report.toTable());
       }
     }
@@ -229,10 +243,10 @@ final class BenchCommand implements Callable<Integer> {
         : OptionalLong.empty();
   }
 
-  private static String machine(Device device, DType type) {
+  private static String machine(String devices, DType type) {
     return "%s, %d processors, %s weights, Java %s, %s"
         .formatted(
-            device.info().name(),
+            devices,
             Runtime.getRuntime().availableProcessors(),
             type.name().toLowerCase(Locale.ROOT),
             Runtime.version(),

@@ -16,8 +16,11 @@ import tools.jackson.databind.node.ObjectNode;
 /**
  * What a benchmark measured, each figure beside what memory or one large product would allow.
  *
- * @param bandwidth bytes a second
- * @param product operations a second of a large product
+ * @param placement what of the model runs where
+ * @param ranks devices that read the weights of a layer at the same time
+ * @param devices that compute at the same time
+ * @param bandwidth bytes a second, of one device
+ * @param product operations a second of a large product, on one device
  * @param decode tokens a second by the number of answers decoded at a time
  * @param decodeBytes bytes of weights that a step of decoding reads
  * @param prefill by the positions of the prompt
@@ -25,6 +28,9 @@ import tools.jackson.databind.node.ObjectNode;
 record BenchReport(
     String name,
     String machine,
+    String placement,
+    int ranks,
+    int devices,
     Work work,
     Loading loading,
     Figures bandwidth,
@@ -64,6 +70,7 @@ record BenchReport(
   static BenchReport measure(
       String name,
       String machine,
+      String placement,
       Loading loading,
       Benchmark benchmark,
       Work work,
@@ -85,6 +92,9 @@ record BenchReport(
     return new BenchReport(
         name,
         machine,
+        placement,
+        benchmark.ranks(),
+        benchmark.devices(),
         work,
         loading,
         bandwidth,
@@ -103,19 +113,23 @@ record BenchReport(
         benchmark.pictureSlices(), benchmark.pictureTokens(), seconds, new Figures(preparation));
   }
 
-  /** Tokens a second if reading the weights at the measured bandwidth were all. */
+  /**
+   * Tokens a second if reading the weights at the measured bandwidth were all. Stages take turns,
+   * and copies share the answers: neither reads a step's weights any faster.
+   */
   private double decodeBound(int batch) {
-    return batch * bandwidth.highest() / decodeBytes;
+    return batch * ranks * bandwidth.highest() / decodeBytes;
   }
 
-  /** Milliseconds if all operations ran at the rate of the large product. */
+  /** Milliseconds if all operations ran at the rate of the large product, on all devices. */
   private double boundMilliseconds(Timed timed) {
-    return timed.operations() / product.highest() * 1e3;
+    return timed.operations() / (devices * product.highest()) * 1e3;
   }
 
   String toTable() {
     StringBuilder table = new StringBuilder();
     line(table, "%s on %s", name, machine);
+    line(table, "%s", placement);
     line(
         table,
         "load          %8.2f s        %.1f GB of weights, %.1f GB/s%s",
@@ -183,6 +197,7 @@ record BenchReport(
     ObjectNode json = JsonMapper.shared().createObjectNode();
     json.put("model", name);
     json.put("machine", machine);
+    json.put("placement", placement);
     json.put("load_seconds", loading.seconds());
     json.put("load_weight_bytes", loading.weightBytes());
     loading.memoryGrowth().ifPresent(bytes -> json.put("load_host_memory_growth_bytes", bytes));

@@ -6,11 +6,18 @@ import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.Set;
 import java.util.SplittableRandom;
+import java.util.TreeMap;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.DoubleSupplier;
+import java.util.function.Function;
+import java.util.stream.Collectors;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
 import org.tessera.api.GenerationOptions;
 import org.tessera.api.Image;
 import org.tessera.config.CheckpointConfig;
@@ -18,28 +25,29 @@ import org.tessera.config.ModelConfig;
 import org.tessera.config.VisionConfig;
 import org.tessera.device.Device;
 import org.tessera.device.Device.DeviceMemory;
-import org.tessera.device.Workspace;
+import org.tessera.engine.DeployedModel;
 import org.tessera.engine.Engine;
 import org.tessera.engine.EngineOptions;
 import org.tessera.engine.EngineRequest;
 import org.tessera.engine.EngineRequest.ImageInput;
 import org.tessera.engine.GenerationListener;
 import org.tessera.engine.GenerationResult;
-import org.tessera.engine.RankRunner;
+import org.tessera.engine.ModelRunner;
+import org.tessera.engine.Placing.Placed;
+import org.tessera.engine.Replicas;
 import org.tessera.image.PatchGrid;
 import org.tessera.image.ProcessedSlice;
 import org.tessera.model.Architecture;
 import org.tessera.model.Architectures;
-import org.tessera.model.VisionLanguageModel;
 import org.tessera.ops.Activation;
-import org.tessera.parallel.Rank;
+import org.tessera.plan.Deployment;
+import org.tessera.plan.DeviceId;
 import org.tessera.sampling.TokenChoice;
 import org.tessera.tensor.DType;
 import org.tessera.tensor.Matrix;
 import org.tessera.tensor.Tensor;
 import org.tessera.weights.LoadProgress;
 import org.tessera.weights.WeightSource;
-import org.tessera.weights.Weights;
 
 /**
  * Times a model through the engine that answers requests, so that everything an answer costs is in
@@ -83,13 +91,18 @@ final class Benchmark implements AutoCloseable {
   }
 
   private final ModelConfig config;
+  private final DeployedModel model;
+
+  /** The first one, which stands for the others. */
   private final Device device;
-  private final DeviceMemory region;
-  private final VisionLanguageModel model;
-  private final Engine engine;
+
+  private final Deployment deployment;
+  private final List<ModelRunner> runners;
+  private final Replicas engines;
   private final SplittableRandom random = new SplittableRandom(1);
   private final Work work;
   private final BenchPicture picture;
+  private long nextImagesId = Long.MIN_VALUE; // far from the engine's own
 
   /** Several figures of one thing. */
   record Figures(List<Double> values) {
@@ -117,26 +130,83 @@ final class Benchmark implements AutoCloseable {
   /**
    * @param weights stay open as long as this
    * @param dtype element type of the weight matrices in memory
+   * @param placed where the model runs
+   * @param opener opens its devices, which are closed with this
    */
   Benchmark(
       CheckpointConfig checkpoint,
       WeightSource weights,
       DType dtype,
-      Device device,
+      Placed placed,
+      Function<DeviceId, Device> opener,
       LoadProgress progress,
       Work work) {
     this.config = checkpoint.model();
-    this.device = device;
     this.work = work;
+    deployment = placed.deployment();
+    picture = picture(checkpoint, work);
     Architecture architecture = Architectures.builtIn().find(config.architectures());
-    region = device.allocateRegion();
     model =
-        architecture.load(
-            checkpoint, Weights.root(weights, device, region, dtype, progress), Rank.whole(device));
-    picture = new BenchPicture(checkpoint, Math.max(1, work.pictureSide()));
-    int picturePositions = work.pictureSide() == 0 ? 0 : picture.promptTokens();
-    EngineOptions options = EngineOptions.forTokens(work.positions(picturePositions), device);
-    engine = new Engine(new RankRunner(model, device, options), options);
+        DeployedModel.load(
+            new DeployedModel.Source(
+                architecture, checkpoint, weights, Optional.of(dtype), progress),
+            deployment,
+            opener);
+    boolean done = false;
+    try {
+      device = model.devices().getFirst();
+      EngineOptions options =
+          model.engineOptions(OptionalInt.of(positions(checkpoint, work)), placed.room());
+      runners = model.runners(options);
+      engines = new Replicas(runners.stream().map(runner -> new Engine(runner, options)).toList());
+      done = true;
+    } finally {
+      if (!done) {
+        model.close();
+      }
+    }
+  }
+
+  private static BenchPicture picture(CheckpointConfig checkpoint, Work work) {
+    return new BenchPicture(checkpoint, Math.max(1, work.pictureSide()));
+  }
+
+  /** Positions of the cache that the measurements take. */
+  static int positions(CheckpointConfig checkpoint, Work work) {
+    return work.positions(work.pictureSide() == 0 ? 0 : picture(checkpoint, work).promptTokens());
+  }
+
+  /** The makers' names, each once with how many there are. */
+  String deviceNames() {
+    Map<String, Map<String, Long>> ids = new TreeMap<>();
+    model
+        .devices()
+        .forEach(opened ->
+            ids.computeIfAbsent(opened.info().name(), name -> new TreeMap<>())
+                .merge(opened.info().id(), 1L, Long::sum));
+    return ids.entrySet().stream()
+        .map(entry ->
+            entry.getValue().size() == 1
+                ? entry.getKey()
+                : entry.getValue().size() + " x " + entry.getKey())
+        .collect(Collectors.joining(" and "));
+  }
+
+  /** Devices that read the weights of a layer at the same time. */
+  int ranks() {
+    return deployment.replicas().getFirst().stages().stream()
+        .mapToInt(stage -> distinct(stage.ranks().stream()))
+        .max()
+        .orElseThrow();
+  }
+
+  /** Devices that compute at the same time. */
+  int devices() {
+    return distinct(deployment.replicas().stream().flatMap(replica -> replica.devices().stream()));
+  }
+
+  private static int distinct(Stream<DeviceId> devices) {
+    return (int) devices.distinct().count();
   }
 
   /** Bytes a second at which all cores read memory. */
@@ -243,19 +313,16 @@ final class Benchmark implements AutoCloseable {
     ProcessedSlice slice =
         new ProcessedSlice(new Image.Rgb("noise", pixels, pixels, rgb), new PatchGrid(side, side));
     List<ProcessedSlice> slices = Collections.nCopies(work.slices(), slice);
-    VisionLanguageModel.Spec spec = model.spec();
-    try (DeviceMemory memory = device.allocateRegion();
-        Workspace workspace = new Workspace(device)) {
-      Tensor out =
-          memory.allocate(
-              device.activationType(), slices.size() * spec.queryNum(), spec.hiddenSize());
-      return measure(() -> {
-        long start = System.nanoTime();
-        model.encodeImages(slices, out, workspace);
-        device.download(out.rows(0, 1)); // waits for what is still running
-        return (System.nanoTime() - start) / 1e9;
-      });
-    }
+    // No answer is under way, so that the engine's runner may be called from here.
+    ModelRunner runner = runners.getFirst();
+    int rows = slices.size() * runner.spec().queryNum();
+    return measure(() -> {
+      long start = System.nanoTime();
+      long imagesId = nextImagesId++;
+      runner.encodeImages(imagesId, slices, 0, rows);
+      runner.releaseImages(imagesId); // waits for what is still running
+      return (System.nanoTime() - start) / 1e9;
+    });
   }
 
   /**
@@ -352,14 +419,14 @@ final class Benchmark implements AutoCloseable {
   private Completion submit(int[] prompt, List<ImageInput> images, int newTokens) {
     GenerationOptions options = GenerationOptions.greedy().withMaxNewTokens(newTokens);
     Completion completion = new Completion();
-    engine.submit(new EngineRequest(prompt, images, options, Set.of()), completion);
+    engines.submit(new EngineRequest(prompt, images, options, Set.of()), completion);
     return completion;
   }
 
   @Override
   public void close() {
-    engine.close();
-    region.close();
+    engines.close();
+    model.close();
   }
 
   /** Waits for the end of a generation. */

@@ -3,8 +3,7 @@ package org.tessera.cli;
 import java.nio.file.Path;
 import java.util.Optional;
 import org.tessera.api.LoadOptions;
-import org.tessera.plan.DeviceMapChoice;
-import org.tessera.plan.MaxMemory;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
 /** Which model, and where it runs. */
@@ -15,38 +14,7 @@ final class ModelArguments {
       description = "The checkpoint's directory; the project's demo model where it is left out.")
   Optional<Path> model = Optional.empty();
 
-  @Option(
-      names = "--device",
-      paramLabel = "auto|cpu|cuda|cuda:0,1",
-      defaultValue = "auto",
-      description = "Where the model may run (default: ${DEFAULT-VALUE}, everywhere).")
-  String device = "auto";
-
-  @Option(
-      names = "--device-map",
-      paramLabel = "auto|balanced|balanced_low_0|sequential|DEVICE|FILE",
-      description =
-          "A strategy, a device for everything, or a JSON file of module prefixes to devices"
-              + " (default: auto).")
-  Optional<String> deviceMap = Optional.empty();
-
-  @Option(
-      names = "--max-memory",
-      paramLabel = "0=10GiB,cpu=30GiB",
-      description = "Bytes of the devices that may be used; what is free where it is left out.")
-  Optional<String> maxMemory = Optional.empty();
-
-  @Option(
-      names = "--tensor-parallel",
-      paramLabel = "N",
-      description = "Cut every layer over N devices; 1 for whole layers.")
-  Optional<Integer> tensorParallel = Optional.empty();
-
-  @Option(
-      names = "--replicas",
-      paramLabel = "N",
-      description = "Load the model N times and divide requests over the copies.")
-  Optional<Integer> replicas = Optional.empty();
+  @Mixin final DeviceArguments devices = new DeviceArguments();
 
   @Option(
       names = "--dtype",
@@ -74,19 +42,7 @@ final class ModelArguments {
    * @throws org.tessera.error.PlanException where a map or a budget is not valid
    */
   LoadOptions toLoadOptions() {
-    LoadOptions options = LoadOptions.defaults().withDevice(device);
-    if (deviceMap.isPresent()) {
-      options = options.withDeviceMap(DeviceMapChoice.parse(deviceMap.get()));
-    }
-    if (maxMemory.isPresent()) {
-      options = options.withMaxMemory(MaxMemory.parse(maxMemory.get()));
-    }
-    if (tensorParallel.isPresent()) {
-      options = options.withTensorParallel(tensorParallel.get());
-    }
-    if (replicas.isPresent()) {
-      options = options.withReplicas(replicas.get());
-    }
+    LoadOptions options = LoadOptions.defaults().withDevices(devices.toDeviceOptions());
     if (dtype.dtype().isPresent()) {
       options = options.withDtype(dtype.dtype().get());
     }

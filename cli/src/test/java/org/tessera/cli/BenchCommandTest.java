@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import tools.jackson.databind.JsonNode;
@@ -63,6 +64,21 @@ class BenchCommandTest {
     assertThat(picture.get("tokens").asInt()).isGreaterThan(picture.get("slices").asInt());
     assertThat(picture.get("ms").get("median").asDouble())
         .isGreaterThan(picture.get("preparation_ms").get("median").asDouble());
+  }
+
+  @Test
+  void whereTheModelRunsIsMeasuredAndSaid() {
+    assumeTrue(
+        Files.exists(DEMO.resolve("model.safetensors.index.json")),
+        "the demo model has no weights in demo/model");
+    Cli.Result cut =
+        Cli.run(
+            Stream.concat(Stream.of(QUICK), Stream.of("--tensor-parallel", "2"))
+                .toArray(String[]::new));
+    assertThat(cut.status()).as(cut.err()).isZero();
+    assertThat(cut.json().get("placement").asString())
+        .isEqualTo("every layer cut over 2 ranks of cpu");
+    assertThat(cut.json().get("vision").get("ms").get("median").asDouble()).isPositive();
   }
 
   @Test

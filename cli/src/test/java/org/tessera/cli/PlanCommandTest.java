@@ -91,8 +91,8 @@ class PlanCommandTest {
         .isEqualTo(
             """
             layers 0 to 27 cut over GPU 0 and GPU 1: 1.73 times as many tokens a second as the next best, one card
-              0    9.7 GiB: weights 8.5 GiB, keys and values 448.0 MiB, activations 33.6 MiB, vision 226.3 MiB, runtime 512.0 MiB
-              1    9.7 GiB: weights 8.5 GiB, keys and values 448.0 MiB, activations 33.6 MiB, vision 226.3 MiB, runtime 512.0 MiB
+              0    12.2 GiB: weights 8.5 GiB, keys and values 448.0 MiB, activations 528.6 MiB, vision 2.2 GiB, runtime 512.0 MiB
+              1    12.2 GiB: weights 8.5 GiB, keys and values 448.0 MiB, activations 528.6 MiB, vision 2.2 GiB, runtime 512.0 MiB
               everything -> 0,1
             predicted for a prompt of 691 tokens with a picture of 10 slices, one answer at a time:
                                             first token   a token  tokens/s

@@ -48,35 +48,36 @@ public record LoadOptions(
 
   /** On these devices only: see {@link DeviceOptions#device}. */
   public LoadOptions withDevice(String value) {
-    return with(devices.withDevice(value));
+    return withDevices(devices.withDevice(value));
   }
 
   /** Laid out by a strategy or a map: see {@link DeviceOptions#deviceMap}. */
   public LoadOptions withDeviceMap(DeviceMapChoice value) {
-    return with(devices.withDeviceMap(value));
+    return withDevices(devices.withDeviceMap(value));
   }
 
   /** On these devices only, within these bytes. */
   public LoadOptions withMaxMemory(SortedMap<DeviceId, Long> value) {
-    return with(devices.withMaxMemory(value));
+    return withDevices(devices.withMaxMemory(value));
   }
 
   /** With every layer of the decoder cut over this many ranks. */
   public LoadOptions withTensorParallel(int value) {
-    return with(devices.withTensorParallel(value));
+    return withDevices(devices.withTensorParallel(value));
   }
 
   /** As this many copies, over which requests are divided. */
   public LoadOptions withReplicas(int value) {
-    return with(devices.withReplicas(value));
+    return withDevices(devices.withReplicas(value));
   }
 
   /** Exactly so, whatever the other options say of devices. */
   public LoadOptions withDeployment(Deployment value) {
-    return with(devices.withDeployment(value));
+    return withDevices(devices.withDeployment(value));
   }
 
-  private LoadOptions with(DeviceOptions value) {
+  /** Where the model runs, all of it. */
+  public LoadOptions withDevices(DeviceOptions value) {
     return new LoadOptions(value, dtype, contextTokens, maxWaiting, trustedPlugins, progress);
   }
 

@@ -9,7 +9,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.stream.Collectors;
-import org.tessera.api.Placing.Placed;
 import org.tessera.config.CheckpointConfig;
 import org.tessera.device.Device;
 import org.tessera.device.DeviceInfo;
@@ -18,6 +17,9 @@ import org.tessera.engine.DeployedModel;
 import org.tessera.engine.Engine;
 import org.tessera.engine.EngineOptions;
 import org.tessera.engine.EngineStats;
+import org.tessera.engine.PlacementText;
+import org.tessera.engine.Placing;
+import org.tessera.engine.Placing.Placed;
 import org.tessera.engine.Replicas;
 import org.tessera.error.CheckpointException;
 import org.tessera.error.DeviceException;
@@ -100,7 +102,8 @@ public final class Tessera implements AutoCloseable {
     Preparation preparation = new Preparation(config, tokenizer, promptBuilder, terminators);
 
     Placing placing = new Placing(Devices.probe());
-    Placed placed = placing.place(options, config.model());
+    Placed placed =
+        placing.place(options.devices(), options.contextTokens(), options.dtype(), config.model());
     Deployment deployment = placed.deployment();
     Resources resources = new Resources();
     try {

@@ -3,6 +3,7 @@ package org.tessera.cpu;
 import static org.tessera.cpu.Lanes.FLOATS;
 import static org.tessera.cpu.Lanes.LANES;
 import static org.tessera.cpu.Widening.bf16;
+import static org.tessera.cpu.Widening.readOnce;
 
 import java.lang.foreign.MemorySegment;
 import jdk.incubator.vector.FloatVector;
@@ -92,6 +93,7 @@ final class Bf16Products {
     for (; c <= columns - LANES; c += LANES) {
       sum0 = bf16(memory, at + 2L * c).fma(FloatVector.fromArray(FLOATS, x, c), sum0);
     }
+    readOnce(memory, at);
     float sum = sum0.add(sum1).add(sum2.add(sum3)).reduceLanes(VectorOperators.ADD);
     for (; c < columns; c++) {
       sum += Elements.get(w, row, c) * x[c];
@@ -161,6 +163,7 @@ final class Bf16Products {
       s32 = w3.fma(x2, s32);
       s33 = w3.fma(x3, s33);
     }
+    readOnce(memory, at0);
     sums[0] = s00.reduceLanes(VectorOperators.ADD);
     sums[1] = s01.reduceLanes(VectorOperators.ADD);
     sums[2] = s02.reduceLanes(VectorOperators.ADD);

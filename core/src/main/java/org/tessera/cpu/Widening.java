@@ -7,6 +7,7 @@ import static org.tessera.cpu.Lanes.ORDER;
 import static org.tessera.cpu.Lanes.SHORTS;
 
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.ShortVector;
@@ -46,9 +47,23 @@ final class Widening {
       }
       case I32 -> throw new IllegalArgumentException("weights of I32");
     }
+    if (count > 0) {
+      readOnce(memory, at);
+    }
     for (int i = vectorized; i < count; i++) {
       out[outAt + i] = Elements.get(w, row, column + i);
     }
+  }
+
+  /**
+   * To be called behind a loop of vector loads from weights, which may be mapped from a file.
+   * Reading where the file was cut meanwhile raises SIGBUS. HotSpot turns that into an
+   * InternalError in compiled code that it knows to read native memory, and ends the process in
+   * other code; of vector loads it does not know (seen with JDK 25.0.3). A plain read in the same
+   * method tells it, even where the compiler then drops the read.
+   */
+  static void readOnce(MemorySegment memory, long at) {
+    byte unused = memory.get(ValueLayout.JAVA_BYTE, at);
   }
 
   private static IntVector shorts(MemorySegment memory, long at) {

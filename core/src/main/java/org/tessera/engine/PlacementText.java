@@ -1,4 +1,4 @@
-package org.tessera.api;
+package org.tessera.engine;
 
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -14,18 +14,18 @@ import org.tessera.plan.Deployment.Stage;
 import org.tessera.plan.DeviceId;
 
 /** Says what of a model runs where. */
-final class PlacementText {
+public final class PlacementText {
   private final Function<DeviceId, String> names;
 
   /**
    * @param names the ids under which users know devices
    */
-  PlacementText(Function<DeviceId, String> names) {
+  public PlacementText(Function<DeviceId, String> names) {
     this.names = names;
   }
 
   /** Device ids, several joined by commas, by module prefix; the empty prefix is everything. */
-  Map<String, String> deviceMap(Deployment deployment) {
+  public Map<String, String> deviceMap(Deployment deployment) {
     Map<String, Set<String>> map = new LinkedHashMap<>();
     for (Replica replica : deployment.replicas()) {
       if (replica.devices().size() == 1) {
@@ -62,7 +62,7 @@ final class PlacementText {
   }
 
   /** One line. */
-  String line(Deployment deployment) {
+  public String line(Deployment deployment) {
     List<String> copies = deployment.replicas().stream().map(this::copy).toList();
     return copies.size() == 1
         ? copies.getFirst()

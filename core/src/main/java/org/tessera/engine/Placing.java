@@ -1,4 +1,4 @@
-package org.tessera.api;
+package org.tessera.engine;
 
 import java.util.ArrayList;
 import java.util.Collections;
@@ -7,6 +7,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
+import java.util.OptionalInt;
+import org.tessera.api.DeviceOptions;
 import org.tessera.config.ModelConfig;
 import org.tessera.device.Device;
 import org.tessera.device.DeviceInfo;
@@ -23,9 +25,10 @@ import org.tessera.plan.ModelSizes;
 import org.tessera.plan.PlanOptions;
 import org.tessera.plan.PlanRequest;
 import org.tessera.plan.Strategy;
+import org.tessera.tensor.DType;
 
 /** From what a user asks for to where the model runs on this machine. */
-final class Placing {
+public final class Placing {
   /**
    * A device of a backend that plans do not know gets a number that no GPU has. It is used where it
    * is asked for by name, alone.
@@ -35,7 +38,8 @@ final class Placing {
   private final Devices machine;
   private final Map<DeviceId, DeviceInfo> found = new LinkedHashMap<>();
 
-  Placing(Devices machine) {
+  /** On the devices that were found. */
+  public Placing(Devices machine) {
     this.machine = machine;
     int others = 0;
     for (DeviceInfo info : machine.found()) {
@@ -52,12 +56,12 @@ final class Placing {
    *
    * @throws DeviceException where it is not there or cannot be opened
    */
-  Device open(DeviceId id) {
+  public Device open(DeviceId id) {
     return machine.open(name(id));
   }
 
   /** The id under which users know a device. */
-  String name(DeviceId id) {
+  public String name(DeviceId id) {
     DeviceInfo info = found.get(id);
     if (info == null) {
       throw new DeviceException(
@@ -72,16 +76,18 @@ final class Placing {
    *
    * @param room for what every device has room, by plan; absent where nothing was planned
    */
-  record Placed(Deployment deployment, Optional<PlanRequest> room) {}
+  public record Placed(Deployment deployment, Optional<PlanRequest> room) {}
 
   /**
    * Where the model runs.
    *
+   * @param contextTokens for which there must be room; absent for what suits model and memory
+   * @param dtype of the weight matrices in memory; absent for the checkpoint's
    * @throws DeviceException where a device is not there
    * @throws PlanException where the devices do not suffice
    */
-  Placed place(LoadOptions options, ModelConfig config) {
-    DeviceOptions devices = options.devices();
+  public Placed place(
+      DeviceOptions devices, OptionalInt contextTokens, Optional<DType> dtype, ModelConfig config) {
     if (devices.deployment().isPresent()) {
       return unplanned(devices.deployment().get());
     }
@@ -99,7 +105,7 @@ final class Placing {
               devices.replicas().orElse(1),
               config.numHiddenLayers()));
     }
-    return planned(options, config, budgets(usable));
+    return planned(devices, contextTokens, dtype, config, budgets(usable));
   }
 
   private static Placed unplanned(Deployment deployment) {
@@ -152,8 +158,11 @@ final class Placing {
   }
 
   private static Placed planned(
-      LoadOptions options, ModelConfig config, List<DeviceBudget> budgets) {
-    DeviceOptions devices = options.devices();
+      DeviceOptions devices,
+      OptionalInt contextTokens,
+      Optional<DType> dtype,
+      ModelConfig config,
+      List<DeviceBudget> budgets) {
     ModelSizes sizes = ModelSizes.of(config);
     DeviceMapChoice choice = devices.deviceMap().orElse(new DeviceMapChoice.Named(Strategy.AUTO));
     FittedPlan fitted =
@@ -162,10 +171,10 @@ final class Placing {
             new PlanOptions(choice, devices.maxMemory(), Optional.empty(), false)
                 .withNumbers(devices.tensorParallel(), devices.replicas()),
             budgets,
-            options.contextTokens(),
+            contextTokens,
             config.maxPositionEmbeddings(),
             1,
-            options.dtype().orElse(sizes.dtype()));
+            dtype.orElse(sizes.dtype()));
     return new Placed(fitted.plan().deployment().orElseThrow(), Optional.of(fitted.request()));
   }
 }

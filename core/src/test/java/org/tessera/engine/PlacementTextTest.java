@@ -1,4 +1,4 @@
-package org.tessera.api;
+package org.tessera.engine;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.entry;
