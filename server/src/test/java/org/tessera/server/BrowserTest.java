@@ -230,10 +230,17 @@ class BrowserTest {
 
   @Test
   void answersGrowAndStopAndAreAskedForAgain() throws InterruptedException {
-    try (TestServer noise = TestServer.start()) { // its model never comes to an end
+    try (TestServer noise = TestServer.start()) {
       openPage(noise, 3000);
-      browser.run(
+      browser.run( // answers take seconds, whatever the model says
           """
+          const fetch = window.fetch;
+          window.fetch = (url, options) => {
+            const body = options?.body;
+            return fetch(url, String(url).endsWith('/chat/completions')
+              ? {...options, body: JSON.stringify({...JSON.parse(body), min_tokens: 3000})}
+              : options);
+          };
           window.lengths = new Set();
           new MutationObserver(() => {
             const text = document.querySelector('.markdown')?.textContent;
