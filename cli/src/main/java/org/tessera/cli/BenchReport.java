@@ -83,11 +83,13 @@ record BenchReport(
     Map<Integer, Timed> prefill = new LinkedHashMap<>();
     for (int tokens : work.prefillTokens()) {
       prefill.put(
-          tokens, new Timed(benchmark.prefill(tokens), benchmark.prefillOperations(tokens)));
+          tokens,
+          new Timed(benchmark.prefill(tokens), benchmark.costs().prefillOperations(tokens)));
     }
     Optional<Timed> vision =
         hasVision
-            ? Optional.of(new Timed(benchmark.vision(), benchmark.visionOperations(work.slices())))
+            ? Optional.of(
+                new Timed(benchmark.vision(), benchmark.costs().visionOperations(work.slices())))
             : Optional.empty();
     return new BenchReport(
         name,
@@ -100,7 +102,7 @@ record BenchReport(
         bandwidth,
         product,
         decode,
-        benchmark.decodeBytes(type),
+        benchmark.costs().decodeBytes(type),
         prefill,
         vision,
         work.pictureSide() == 0 ? Optional.empty() : Optional.of(picture(benchmark)));
