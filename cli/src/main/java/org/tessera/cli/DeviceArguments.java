@@ -56,7 +56,7 @@ final class DeviceArguments {
         Optional.empty());
   }
 
-  private static OptionalInt number(Optional<Integer> value) {
+  static OptionalInt number(Optional<Integer> value) {
     return value.map(OptionalInt::of).orElseGet(OptionalInt::empty);
   }
 }

@@ -5,7 +5,6 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
-import java.util.OptionalInt;
 import java.util.concurrent.Callable;
 import org.tessera.config.ModelConfig;
 import org.tessera.device.Devices;
@@ -164,15 +163,15 @@ final class PlanCommand implements Callable<Integer> {
             maxMemory.map(MaxMemory::parse),
             noSplit.map(names -> Arrays.stream(names.split(",")).map(String::strip).toList()),
             compat.isPresent(),
-            number(tensorParallel),
-            number(replicas));
+            DeviceArguments.number(tensorParallel),
+            DeviceArguments.number(replicas));
     ModelSizes sizes = ModelSizes.of(config);
     Plan plan =
         FittedPlan.of(
                 sizes,
                 options,
                 devices(),
-                number(contextTokens),
+                DeviceArguments.number(contextTokens),
                 config.maxPositionEmbeddings(),
                 batch,
                 dtype.dtype().orElse(sizes.dtype()))
@@ -191,10 +190,6 @@ final class PlanCommand implements Callable<Integer> {
         .orElseGet(() ->
             ModelConfig.read(
                 model.orElseGet(installation::requireDemoModel), Architectures.builtIn().names()));
-  }
-
-  private static OptionalInt number(Optional<Integer> value) {
-    return value.map(OptionalInt::of).orElseGet(OptionalInt::empty);
   }
 
   /** What accelerate does depends on nothing that is here, where its budgets are given. */

@@ -40,18 +40,7 @@ final class Arguments {
     require(side > 0, "patches of %d pixels", side);
     int rows = 0;
     for (Pixels picture : pictures) {
-      long rowBytes = (long) picture.width() * values.rows();
-      require(
-          picture.patchRows() > 0
-              && picture.patchColumns() > 0
-              && (long) picture.patchColumns() * side <= picture.width()
-              && rowBytes * picture.patchRows() * side <= picture.bytes().length,
-          "%d bytes, %d pixels wide, are no %d x %d patches of %d pixels",
-          picture.bytes().length,
-          picture.width(),
-          picture.patchRows(),
-          picture.patchColumns(),
-          side);
+      picture.requirePatches(side, values.rows());
       rows += picture.patchCount();
     }
     activation("out", out, rows, values.rows() * side * side);

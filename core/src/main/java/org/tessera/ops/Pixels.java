@@ -12,6 +12,24 @@ package org.tessera.ops;
  */
 @SuppressWarnings("ArrayRecordComponent") // handed to the device as it is
 public record Pixels(byte[] bytes, int width, int patchRows, int patchColumns) {
+  /**
+   * Checks that the patches are there.
+   *
+   * @param side of a patch, in pixels
+   * @throws IllegalArgumentException where they reach beyond the picture
+   */
+  public void requirePatches(int side, int channels) {
+    long rowBytes = (long) width * channels;
+    if (patchRows < 1
+        || patchColumns < 1
+        || (long) patchColumns * side > width
+        || rowBytes * patchRows * side > bytes.length) {
+      throw new IllegalArgumentException(
+          "%d bytes, %d pixels wide, are no %d x %d patches of %d pixels"
+              .formatted(bytes.length, width, patchRows, patchColumns, side));
+    }
+  }
+
   /** Number of patches. */
   public int patchCount() {
     return Math.multiplyExact(patchRows, patchColumns);

@@ -37,7 +37,8 @@ final class CudaPatches {
     shape("out", out, device.activationType(), rows, channels * side * side);
     long pictureBytes = 0;
     for (Pixels picture : pictures) {
-      pictureBytes += aligned(checkedBytes(picture, side, channels));
+      picture.requirePatches(side, channels);
+      pictureBytes += aligned(picture.bytes().length);
     }
     require(pictureBytes <= Integer.MAX_VALUE, "pictures of %d bytes at a time", pictureBytes);
     if (rows == 0) {
@@ -73,22 +74,6 @@ final class CudaPatches {
         .pointer(out)
         .integer(out.rowStride())
         .launch(device.stream(), Math.min(rows, MAX_BLOCKS), 1, 1, BLOCK_THREADS, 0);
-  }
-
-  private static int checkedBytes(Pixels picture, int side, int channels) {
-    long rowBytes = (long) picture.width() * channels;
-    require(
-        picture.patchRows() > 0
-            && picture.patchColumns() > 0
-            && (long) picture.patchColumns() * side <= picture.width()
-            && rowBytes * picture.patchRows() * side <= picture.bytes().length,
-        "%d bytes, %d pixels wide, are no %d x %d patches of %d pixels",
-        picture.bytes().length,
-        picture.width(),
-        picture.patchRows(),
-        picture.patchColumns(),
-        side);
-    return picture.bytes().length;
   }
 
   private static long aligned(long bytes) {
