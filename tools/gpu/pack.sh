@@ -58,7 +58,7 @@ else
   # What is not compressed here is compressed better by xz.
   "$JAVA_HOME/bin/jlink" --compress=zip-0 --strip-debug --no-header-files --no-man-pages \
     --add-modules "$modules" --output "$work/runtime"
-  XZ_OPT=-6 tar -C "$work" -cJf "$folder/runtime.tar.xz" runtime
+  tar -C "$work" -c runtime | xz -T 0 --x86 --lzma2=preset=9e > "$folder/runtime.tar.xz"
   printf '%s\n' "$runtime" > "$folder/runtime.txt"
 fi
 

@@ -4,7 +4,7 @@
 #   tools/gpu/run.sh [--baseline FILE] [PART...]
 #
 #   doctor       what was found on the machine
-#   test         the tests *GpuIT
+#   test         the tests *GpuIT; how long each took stands in the folder tests of OUT
 #   bench        the benchmark of MiniCPM-V 2.6's shape, whose random weights it writes and loads as a
 #                checkpoint, so that loading is from the page cache
 #   variants     a shorter benchmark for each way of computing that CudaTuning offers
@@ -107,7 +107,7 @@ run_doctor() {
 run_test() {
   java -Dproject.root="$root" -cp "$work/lib/*:$work/test/*" \
     org.junit.platform.console.ConsoleLauncher execute --disable-banner --disable-ansi-colors \
-    --details=testfeed --include-classname "${TESTS:-.*GpuIT}" --fail-if-no-tests \
+    --details=testfeed --include-classname "${TESTS:-.*GpuIT}" --fail-if-no-tests --reports-dir "$logs/tests" \
     --scan-classpath "$(echo "$work"/test/tessera-cuda-*-tests.jar)"
 }
 
