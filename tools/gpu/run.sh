@@ -11,11 +11,14 @@
 #   collectives  what sums, gathers and copies between cards take
 #   layouts      what is planned and measured for one card, layers cut over all, copies, and stages
 #   baseline     FILE, a Python program that measures Hugging Face Transformers
+#   profile      what each kernel of a step takes, by Nsight Compute (ncu), one table a work: the steps
+#                are timed first without the profiler, then one of each is run under it; below each
+#                table stands what of a step's time no kernel takes. Needs ncu and python3
 #
 # Without a part all of them run, the variants only on one card, the collectives only where there are
-# several, as are the layouts, and the baseline only where its file is given. A part that fails or takes too long does not
-# keep the next from running; the table comes last, and the exit status is 1 where a part failed. All
-# together they end within ten minutes.
+# several, as are the layouts, the baseline only where its file is given, and the profile only where it
+# is named. A part that fails or takes too long does not keep the next from running; the table comes
+# last, and the exit status is 1 where a part failed. All together they end within ten minutes.
 #
 #   PACK            the folder that pack.sh filled      (target/gpu)
 #   OUT             where logs go                       (a new folder under /tmp)
@@ -23,11 +26,13 @@
 #   DEVICES         the cards that all parts see, as CUDA_VISIBLE_DEVICES has them: 0,1  (all)
 #   BENCH           arguments of the benchmark          (those of docs/performance.md)
 #   VARIANTS        lists of properties after tessera.cuda., joined by commas  (all of CudaTuning)
+#   PROFILE         works that are profiled             (decode:1 decode:16 decode:64 prefill:691
+#                   prefill:8192 vision:10); --no-graphs before them for decoding without graphs
 #   TESTS           a pattern of test class names       (.*GpuIT)
 #   JAVA_OPTIONS    further options of java
 #   DOCTOR_SECONDS, TEST_SECONDS, BENCH_SECONDS, VARIANTS_SECONDS, COLLECTIVES_SECONDS, LAYOUTS_SECONDS,
-#   BASELINE_SECONDS
-#                   limits of the parts                 (30, 200, 110, 130, 100, 150, 180)
+#   BASELINE_SECONDS, PROFILE_SECONDS
+#                   limits of the parts                 (30, 200, 110, 130, 100, 150, 180, 120)
 #   TOTAL_SECONDS   limit of all of them                (570)
 set -u
 
@@ -55,9 +60,9 @@ while [ $# -gt 0 ]; do
       baseline=$2
       shift
       ;;
-    doctor | test | bench | variants | collectives | layouts | baseline) parts="$parts $1" ;;
+    doctor | test | bench | variants | collectives | layouts | baseline | profile) parts="$parts $1" ;;
     *)
-      echo "run: there is no part $1, only doctor, test, bench, variants, collectives, layouts and baseline" >&2
+      echo "run: there is no part $1, only doctor, test, bench, variants, collectives, layouts, baseline and profile" >&2
       exit 2
       ;;
   esac
@@ -89,10 +94,12 @@ for archive in runtime jars; do
 done
 : > "$work/table"
 
-# JAVA_OPTIONS is several words on purpose.
+under= # the command that java is run by
+
+# JAVA_OPTIONS is several words on purpose, and so is that command.
 # shellcheck disable=SC2086
 java() {
-  timeout -k 10 "$seconds" "$work/runtime/bin/java" --add-modules jdk.incubator.vector --enable-native-access=ALL-UNNAMED \
+  timeout -k 10 "$seconds" $under "$work/runtime/bin/java" --add-modules jdk.incubator.vector --enable-native-access=ALL-UNNAMED \
     -XX:+UseParallelGC -Dtessera.home="$root" ${JAVA_OPTIONS:-} "$@"
 }
 
@@ -194,6 +201,50 @@ run_baseline() {
   PYTHONUNBUFFERED=1 timeout -k 10 "$seconds" python3 "$baseline"
 }
 
+# PROFILE is several words on purpose.
+# shellcheck disable=SC2086
+profiled_works() {
+  java -cp "$work/lib/*:$work/test/*" org.tessera.cuda.ProfileBenchmark \
+    ${PROFILE:-decode:1 decode:16 decode:64 prefill:691 prefill:8192 vision:10}
+}
+
+run_profile() {
+  for command in ncu python3; do
+    if ! command -v "$command" > /dev/null 2>&1; then
+      echo "$command is not on the PATH"
+      return 1
+    fi
+  done
+  end=$(($(date +%s) + seconds))
+  if ! profiled_works > "$logs/profile-steps.log" 2>&1; then
+    echo "without the profiler:"
+    tail -n 15 "$logs/profile-steps.log"
+    return 1
+  fi
+  seconds=$((end - $(date +%s)))
+  if [ "$seconds" -lt 30 ]; then
+    echo "no time left for the profiler"
+    return 1
+  fi
+  # Neither clocks nor caches are touched: kernels find what they find without the profiler. The inner
+  # limit ends the benchmark alone, so that ncu still writes what it has.
+  (
+    cd "$logs" || exit
+    under="ncu --target-processes all --profile-from-start off --graph-profiling node \
+      --clock-control none --cache-control none --metrics gpu__time_duration.sum \
+      --csv --page raw --print-units base --log-file profile.csv timeout -k 5 $((seconds - 15))"
+    profiled_works
+  ) > "$logs/profile-ncu.log" 2>&1
+  broken=$?
+  if [ "$broken" -ne 0 ]; then
+    echo "under the profiler ($broken), so that the last work may not be whole:"
+    tail -n 10 "$logs/profile-ncu.log"
+    grep '^==' "$logs/profile.csv" | grep -v '^==PROF== Profiling' | tail -n 5
+  fi
+  python3 "$root/tools/gpu/kernel_times.py" "$logs/profile-steps.log" "$logs/profile.csv" || broken=1
+  return "$broken"
+}
+
 # What a part's log says in a few lines.
 excerpt() {
   case $1 in
@@ -266,6 +317,7 @@ for part in $parts; do
     collectives) run collectives "${COLLECTIVES_SECONDS:-100}" ;;
     layouts) run layouts "${LAYOUTS_SECONDS:-150}" ;;
     baseline) run baseline "${BASELINE_SECONDS:-180}" ;;
+    profile) run profile "${PROFILE_SECONDS:-120}" ;;
   esac
 done
 
@@ -277,9 +329,11 @@ else
 fi
 date -u +%Y-%m-%d
 cat "$work/table"
-for part in variants bench collectives layouts baseline; do
+for part in variants bench collectives layouts baseline profile; do
+  lines=80
+  [ "$part" != profile ] || lines=200
   case " $parts " in
-    *" $part "*) tail -n 80 "$logs/$part.log" | sed "s/^/$part: /" ;;
+    *" $part "*) tail -n "$lines" "$logs/$part.log" | sed "s/^/$part: /" ;;
   esac
 done
 echo "logs: $logs"
