@@ -4,7 +4,7 @@
 #   tools/gpu/run.sh [--baseline FILE] [PART...]
 #
 #   doctor       what was found on the machine
-#   test         the tests *GpuIT; how long each took stands in the folder tests of OUT
+#   test         the tests *GpuIT; their log has the seconds at which each began and ended
 #   bench        the benchmark of MiniCPM-V 2.6's shape, whose random weights it writes and loads as a
 #                checkpoint, so that loading is from the page cache
 #   variants     a shorter benchmark for each way of computing that CudaTuning offers
@@ -25,6 +25,7 @@
 #   DEVICE          which device bench measures         (cuda:0)
 #   DEVICES         the cards that all parts see, as CUDA_VISIBLE_DEVICES has them: 0,1  (all)
 #   BENCH           arguments of the benchmark          (those of docs/performance.md)
+#   VARIANT_BATCH   answers decoded at a time in the benchmarks of the variants  (1,8,16,64)
 #   VARIANTS        lists of properties after tessera.cuda., joined by commas  (all of CudaTuning)
 #   PROFILE         works that are profiled             (decode:1 decode:16 decode:64 prefill:691
 #                   prefill:8192 vision:10); --no-graphs before them for decoding without graphs
@@ -99,7 +100,8 @@ under= # the command that java is run by
 # JAVA_OPTIONS is several words on purpose, and so is that command.
 # shellcheck disable=SC2086
 java() {
-  timeout -k 10 "$seconds" $under "$work/runtime/bin/java" --add-modules jdk.incubator.vector --enable-native-access=ALL-UNNAMED \
+  # A process that takes too long first says what its threads are at.
+  timeout -s QUIT -k 5 "$seconds" $under "$work/runtime/bin/java" --add-modules jdk.incubator.vector --enable-native-access=ALL-UNNAMED \
     -XX:+UseParallelGC -Dtessera.home="$root" ${JAVA_OPTIONS:-} "$@"
 }
 
@@ -112,10 +114,19 @@ run_doctor() {
 }
 
 run_test() {
-  java -Dproject.root="$root" -cp "$work/lib/*:$work/test/*" \
-    org.junit.platform.console.ConsoleLauncher execute --disable-banner --disable-ansi-colors \
-    --details=testfeed --include-classname "${TESTS:-.*GpuIT}" --fail-if-no-tests --reports-dir "$logs/tests" \
-    --scan-classpath "$(echo "$work"/test/tessera-cuda-*-tests.jar)"
+  {
+    java -Dproject.root="$root" -cp "$work/lib/*:$work/test/*" \
+      org.junit.platform.console.ConsoleLauncher execute --disable-banner --disable-ansi-colors \
+      --details=testfeed --include-classname "${TESTS:-.*GpuIT}" --fail-if-no-tests \
+      --scan-classpath "$(echo "$work"/test/tessera-cuda-*-tests.jar)"
+    echo $? > "$work/status"
+  } 2>&1 | python3 -uc '
+import sys, time
+began = time.monotonic()
+for line in sys.stdin:
+    stamp = f"{time.monotonic() - began:6.1f} s  " if " :: " in line else ""
+    print(stamp + line, end="", flush=True)'
+  return "$(cat "$work/status")"
 }
 
 shape=minicpm-v-2.6
@@ -149,7 +160,7 @@ run_variants() {
       options="$options -Dtessera.cuda.$property"
     done
     echo "-- $variant"
-    if (JAVA_OPTIONS=$options tessera bench --device "$device" $weights --context 700 --batch 1,8,16 --prefill 8192 \
+    if (JAVA_OPTIONS=$options tessera bench --device "$device" $weights --context 700 --batch "${VARIANT_BATCH:-1,8,16,64}" --prefill 8192 \
       --slices 10 --warm-up 0.5 --repetitions 3 --tokens 32) > "$work/variant" 2>&1; then
       grep -E '^(decode|prefill|vision)' "$work/variant" | cut -c 1-45
     else
