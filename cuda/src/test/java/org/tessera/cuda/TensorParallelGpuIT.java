@@ -35,7 +35,9 @@ class TensorParallelGpuIT {
   @ParameterizedTest
   @EnumSource(names = "FOUR_CARDS_KERNELS", mode = EnumSource.Mode.EXCLUDE)
   void cutInTwoTheAnswersAreTheSame(Setting setting, TestReporter reporter) {
-    try (GpuGroup ranks = new GpuGroup(setting, DType.BF16);
+    // A device of the group would wait for the other ranks.
+    try (CudaDevice alone = GpuGroup.open(1, /* differentCards= */ false, DType.BF16).getFirst();
+        GpuGroup ranks = new GpuGroup(setting, DType.BF16);
         SafetensorsCheckpoint checkpoint =
             SafetensorsCheckpoint.open(ReferenceVectors.path("checkpoint"))) {
       Architectures architectures = Architectures.builtIn();
@@ -43,7 +45,6 @@ class TensorParallelGpuIT {
           CheckpointConfig.read(ReferenceVectors.path("checkpoint"), architectures.names());
       Architecture architecture = architectures.find(config.model().architectures());
       EngineOptions options = EngineOptions.forTokens(1024);
-      CudaDevice first = ranks.devices.getFirst();
       List<DeviceMemory> regions = new ArrayList<>();
       List<VisionLanguageModel> cut = new ArrayList<>();
       for (int i = 0; i < ranks.size(); i++) {
@@ -54,10 +55,10 @@ class TensorParallelGpuIT {
       }
       int[] prompt = prompt();
       List<float[]> expected;
-      regions.add(first.allocateRegion());
-      Weights whole = Weights.root(checkpoint, first, regions.getLast(), DType.BF16);
+      regions.add(alone.allocateRegion());
+      Weights whole = Weights.root(checkpoint, alone, regions.getLast(), DType.BF16);
       try (ModelRunner one =
-          new RankRunner(architecture.load(config, whole, Rank.whole(first)), first, options)) {
+          new RankRunner(architecture.load(config, whole, Rank.whole(alone)), alone, options)) {
         expected = answer(one, prompt, List.of());
       }
       List<Integer> tokens = expected.stream().map(TensorParallelGpuIT::best).toList();
