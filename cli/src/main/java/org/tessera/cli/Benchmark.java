@@ -16,7 +16,6 @@ import java.util.concurrent.CompletableFuture;
 import java.util.function.DoubleSupplier;
 import java.util.function.Function;
 import java.util.stream.Collectors;
-import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.tessera.api.GenerationOptions;
 import org.tessera.api.Image;
@@ -34,6 +33,7 @@ import org.tessera.engine.GenerationResult;
 import org.tessera.engine.ModelRunner;
 import org.tessera.engine.Placing.Placed;
 import org.tessera.engine.Replicas;
+import org.tessera.error.GenerationException;
 import org.tessera.image.PatchGrid;
 import org.tessera.image.ProcessedSlice;
 import org.tessera.model.Architecture;
@@ -249,17 +249,22 @@ final class Benchmark implements AutoCloseable {
 
   /**
    * Tokens a second of {@code batch} answers together, while all of them are being decoded: from
-   * the first token of the last one to start to the end of the first one to end.
+   * the first token of the last one to start to the end of the first one to end. Their prompts are
+   * in the cache already: otherwise the first would end while the last are still being read.
    */
   Figures decode(int batch) {
     return measure(() -> {
-      List<Completion> answers =
-          IntStream.range(0, batch)
-              .mapToObj(_ -> start(work.contextTokens(), work.tokens() + 1))
-              .toList();
-      answers.forEach(answer -> answer.result.join());
+      List<int[]> prompts =
+          Stream.generate(() -> prompt(work.contextTokens())).limit(batch).toList();
+      answer(prompts, 1);
+      List<Completion> answers = answer(prompts, work.tokens() + 1);
       long from = answers.stream().mapToLong(answer -> answer.nanos.getFirst()).max().orElseThrow();
       long to = answers.stream().mapToLong(answer -> answer.nanos.getLast()).min().orElseThrow();
+      if (to <= from) {
+        throw new GenerationException(
+            "the first of %d answers ended before the last began: give --tokens more than %d"
+                .formatted(batch, work.tokens()));
+      }
       long tokens =
           answers.stream()
               .flatMap(answer -> answer.nanos.stream())
@@ -269,9 +274,18 @@ final class Benchmark implements AutoCloseable {
     });
   }
 
+  /** Answers to all prompts together, when they have ended. */
+  private List<Completion> answer(List<int[]> prompts, int newTokens) {
+    List<Completion> answers =
+        prompts.stream().map(prompt -> submit(prompt, List.of(), newTokens)).toList();
+    answers.forEach(answer -> answer.result.join());
+    return answers;
+  }
+
   /** Seconds of the decoder over a prompt. */
   Figures prefill(int promptTokens) {
-    return measure(() -> start(promptTokens, 1).result.join().prefillNanos() / 1e9);
+    return measure(
+        () -> submit(prompt(promptTokens), List.of(), 1).result.join().prefillNanos() / 1e9);
   }
 
   /**
@@ -359,8 +373,8 @@ final class Benchmark implements AutoCloseable {
   }
 
   /** Every prompt is another one, so that none is in the cache already. */
-  private Completion start(int promptTokens, int newTokens) {
-    return submit(random.ints(promptTokens, 1, config.vocabSize()).toArray(), List.of(), newTokens);
+  private int[] prompt(int tokens) {
+    return random.ints(tokens, 1, config.vocabSize()).toArray();
   }
 
   private Completion submit(int[] prompt, List<ImageInput> images, int newTokens) {
