@@ -12,6 +12,7 @@ import java.util.concurrent.Callable;
 import org.tessera.api.LoadOptions;
 import org.tessera.api.ModelInfo;
 import org.tessera.cli.Benchmark.Work;
+import org.tessera.cli.CrowdReport.Crowd;
 import org.tessera.config.CheckpointConfig;
 import org.tessera.device.Devices;
 import org.tessera.engine.PlacementText;
@@ -232,11 +233,22 @@ final class BenchCommand implements Callable<Integer> {
                 info.contextTokens(),
                 work.pictureSide(),
                 benchmark.slices(),
-                tokens,
-                benchmark.measure());
-        output.out().println(json ? report.toJson() : report.toTable());
+                benchmark.promptTokens(),
+                tokens);
+        if (json) {
+          output.out().println(report.toJson(benchmark.measure(_ -> {})));
+        } else {
+          // As they come: a crowd may take minutes.
+          printNow(report.head());
+          List<Crowd> unused = benchmark.measure(crowd -> printNow(CrowdReport.lines(crowd)));
+        }
       }
     }
+  }
+
+  private void printNow(String lines) {
+    output.out().println(lines);
+    output.out().flush();
   }
 
   private void requireRange(String option, List<Integer> values, int most) {

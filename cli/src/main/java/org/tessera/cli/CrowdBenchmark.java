@@ -7,6 +7,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 import java.util.SplittableRandom;
+import java.util.function.Consumer;
 import java.util.logging.Level;
 import java.util.logging.Logger;
 import java.util.stream.IntStream;
@@ -118,12 +119,18 @@ final class CrowdBenchmark implements AutoCloseable {
         .sliceCount();
   }
 
+  /** Positions that each client's prompt takes. */
+  int promptTokens() {
+    return clients.promptTokens(tessera, pictures.getFirst());
+  }
+
   /**
    * Measures all crowds.
    *
+   * @param measured told of each
    * @throws Exception what a client failed with
    */
-  List<Crowd> measure() throws Exception {
+  List<Crowd> measure(Consumer<Crowd> measured) throws Exception {
     warmUp();
     List<Crowd> crowds = new ArrayList<>();
     for (int count : work.clients()) {
@@ -134,6 +141,7 @@ final class CrowdBenchmark implements AutoCloseable {
         served.add(CrowdRun.of(served(count)));
       }
       crowds.add(new Crowd(count, new Way(direct), new Way(served)));
+      measured.accept(crowds.getLast());
     }
     return crowds;
   }

@@ -43,11 +43,7 @@ record CrowdClients(int newTokens) {
    * @param salt questions with different ones share nothing in the cache
    */
   Client direct(Tessera tessera, byte[] picture, String salt) {
-    ChatRequest request =
-        new ChatRequest(
-            List.of(Message.user(QUESTION, new Image.Encoded("picture.jpg", picture))),
-            GenerationOptions.greedy().withMinNewTokens(newTokens).withMaxNewTokens(newTokens),
-            InputOptions.defaults().withCacheSalt(salt));
+    ChatRequest request = request(picture, salt);
     return piece -> {
       try (TokenStream stream = tessera.stream(request)) {
         for (Iterator<String> pieces = stream.iterator(); pieces.hasNext(); ) {
@@ -55,10 +51,21 @@ record CrowdClients(int newTokens) {
           piece.run();
         }
         Usage usage = stream.response().usage();
-        return counted(
-            new Tokens(usage.promptTokens(), usage.cachedTokens(), usage.completionTokens()));
+        return counted(new Tokens(usage.cachedTokens(), usage.completionTokens()));
       }
     };
+  }
+
+  /** Positions that a question about this picture takes. */
+  int promptTokens(Tessera tessera, byte[] picture) {
+    return tessera.tokenize(request(picture, "")).size();
+  }
+
+  private ChatRequest request(byte[] picture, String salt) {
+    return new ChatRequest(
+        List.of(Message.user(QUESTION, new Image.Encoded("picture.jpg", picture))),
+        GenerationOptions.greedy().withMinNewTokens(newTokens).withMaxNewTokens(newTokens),
+        InputOptions.defaults().withCacheSalt(salt));
   }
 
   /** Asks a server on this machine for a stream, as OpenAI's clients do. */
@@ -114,7 +121,6 @@ record CrowdClients(int newTokens) {
       if (chunk.path("usage").isObject()) {
         tokens =
             new Tokens(
-                chunk.at("/usage/prompt_tokens").asInt(),
                 chunk.at("/usage/prompt_tokens_details/cached_tokens").asInt(),
                 chunk.at("/usage/completion_tokens").asInt());
       }

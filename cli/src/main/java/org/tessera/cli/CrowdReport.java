@@ -1,6 +1,5 @@
 package org.tessera.cli;
 
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.function.Function;
@@ -9,12 +8,14 @@ import tools.jackson.databind.json.JsonMapper;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
- * What crowds of clients heard of the library and of a server before it.
+ * How crowds of clients were measured; with what they heard of the library and of a server before
+ * it, a report.
  *
  * @param loadSeconds from the files to a model on its device
  * @param contextTokens positions that the cache has room for
  * @param pictureSide of every client's picture, in pixels
  * @param slices of each picture
+ * @param promptTokens positions of each prompt
  * @param newTokens of each answer
  */
 record CrowdReport(
@@ -25,12 +26,8 @@ record CrowdReport(
     int contextTokens,
     int pictureSide,
     int slices,
-    int newTokens,
-    List<Crowd> crowds) {
-  CrowdReport {
-    crowds = List.copyOf(crowds);
-  }
-
+    int promptTokens,
+    int newTokens) {
   /** So many clients at once, measured in both ways in turn. */
   record Crowd(int clients, Way direct, Way server) {
     /** The part of the requests a second that go missing behind a server, in percent. */
@@ -81,30 +78,26 @@ record CrowdReport(
     return sorted.get(Math.max(0, (int) Math.ceil(q * sorted.size()) - 1));
   }
 
-  /** Positions of each prompt: pictures of one size take as many. */
-  private int promptTokens() {
-    CrowdRun run = crowds.getFirst().direct().runs().getFirst();
-    return (int) (run.promptTokens() / crowds.getFirst().clients());
-  }
-
-  String toTable() {
-    List<String> lines = new ArrayList<>();
-    lines.add("%s on %s".formatted(name, machine));
-    lines.add(placement);
-    lines.add(format("loaded in %.2f s, room for %d positions", loadSeconds, contextTokens));
-    lines.add(
+  /** What stands above the {@link #lines} of crowds. */
+  String head() {
+    return String.join(
+        System.lineSeparator(),
+        "%s on %s".formatted(name, machine),
+        placement,
+        format("loaded in %.2f s, room for %d positions", loadSeconds, contextTokens),
         format(
             "each client: a picture of %d x %d, %d slices, %d positions, %d new tokens; all at once",
-            pictureSide, pictureSide, slices, promptTokens(), newTokens));
-    lines.add(
-        "                     requests/s   tokens/s   first token p50, p99 ms   next token p50, p99 ms");
-    for (Crowd crowd : crowds) {
-      lines.add(line(crowd.clients(), "direct", crowd.direct()));
-      lines.add(
-          line(crowd.clients(), "server", crowd.server())
-              + format("   costs %.1f %%", crowd.serverCostPercent()));
-    }
-    return String.join(System.lineSeparator(), lines);
+            pictureSide, pictureSide, slices, promptTokens, newTokens),
+        "                     requests/s   tokens/s   first token p50, p99 ms"
+            + "   next token p50, p99 ms");
+  }
+
+  /** A crowd's two ways. */
+  static String lines(Crowd crowd) {
+    return line(crowd.clients(), "direct", crowd.direct())
+        + System.lineSeparator()
+        + line(crowd.clients(), "server", crowd.server())
+        + format("   costs %.1f %%", crowd.serverCostPercent());
   }
 
   private static String line(int clients, String label, Way way) {
@@ -124,7 +117,7 @@ record CrowdReport(
     return String.format(Locale.ROOT, format, values);
   }
 
-  String toJson() {
+  String toJson(List<Crowd> crowds) {
     ObjectNode json = JsonMapper.shared().createObjectNode();
     json.put("model", name)
         .put("machine", machine)
@@ -133,7 +126,7 @@ record CrowdReport(
         .put("context_tokens", contextTokens)
         .put("picture_side", pictureSide)
         .put("slices", slices)
-        .put("prompt_tokens", promptTokens())
+        .put("prompt_tokens", promptTokens)
         .put("new_tokens", newTokens);
     for (Crowd crowd : crowds) {
       ObjectNode node = json.withArray("crowds").addObject().put("clients", crowd.clients());

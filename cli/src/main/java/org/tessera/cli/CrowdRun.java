@@ -14,15 +14,13 @@ import java.util.concurrent.Future;
  * @param seconds from that moment to the end of the last answer
  * @param firstTokenSeconds from that moment to the first piece of each answer
  * @param gapSeconds between the pieces of an answer that follow one another, of all answers
- * @param promptTokens of all prompts together
- * @param cachedTokens those of them that were in the cache already
+ * @param cachedTokens of all prompts together that were in the cache already
  * @param newTokens of all answers together
  */
 record CrowdRun(
     double seconds,
     List<Double> firstTokenSeconds,
     List<Double> gapSeconds,
-    long promptTokens,
     long cachedTokens,
     long newTokens) {
   CrowdRun {
@@ -41,8 +39,8 @@ record CrowdRun(
     Tokens ask(Runnable piece) throws Exception;
   }
 
-  /** Tokens of one prompt and its answer. */
-  record Tokens(int prompt, int cached, int completion) {}
+  /** Tokens of one prompt that were in the cache, and those of its answer. */
+  record Tokens(int cached, int completion) {}
 
   /** When the pieces of an answer came, and its end. */
   private record Heard(List<Long> pieceNanos, long endNanos, Tokens tokens) {}
@@ -93,7 +91,6 @@ record CrowdRun(
         (endNanos - startNanos) / 1e9,
         first,
         gaps,
-        heard.stream().mapToLong(answer -> answer.tokens().prompt()).sum(),
         heard.stream().mapToLong(answer -> answer.tokens().cached()).sum(),
         heard.stream().mapToLong(answer -> answer.tokens().completion()).sum());
   }

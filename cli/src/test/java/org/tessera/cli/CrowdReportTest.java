@@ -22,9 +22,9 @@ import tools.jackson.databind.json.JsonMapper;
 /** From what clients heard to what is reported. */
 class CrowdReportTest {
   private static final CrowdRun FAST =
-      new CrowdRun(2, List.of(0.5, 1.0, 1.5, 2.0), List.of(0.010, 0.020, 0.030), 400, 0, 40);
+      new CrowdRun(2, List.of(0.5, 1.0, 1.5, 2.0), List.of(0.010, 0.020, 0.030), 0, 40);
   private static final CrowdRun SLOW =
-      new CrowdRun(2.5, List.of(0.6, 1.1, 1.6, 2.5), List.of(0.010, 0.020, 0.100), 400, 16, 40);
+      new CrowdRun(2.5, List.of(0.6, 1.1, 1.6, 2.5), List.of(0.010, 0.020, 0.100), 16, 40);
 
   @Test
   void aQuantileIsOneOfTheValues() {
@@ -63,21 +63,14 @@ class CrowdReportTest {
   @Test
   void theReportHoldsAllFigures() {
     CrowdReport report =
-        new CrowdReport(
-            "tiny",
-            "a machine",
-            "everything on cpu",
-            1.5,
-            4096,
-            300,
-            5,
-            10,
-            List.of(new Crowd(4, new Way(List.of(FAST)), new Way(List.of(SLOW)))));
-    assertThat(report.toTable())
-        .contains("a picture of 300 x 300, 5 slices, 100 positions, 10 new tokens")
+        new CrowdReport("tiny", "a machine", "everything on cpu", 1.5, 4096, 300, 5, 100, 10);
+    Crowd measured = new Crowd(4, new Way(List.of(FAST)), new Way(List.of(SLOW)));
+    assertThat(report.head())
+        .contains("a picture of 300 x 300, 5 slices, 100 positions, 10 new tokens");
+    assertThat(CrowdReport.lines(measured))
         .containsPattern("4 clients, direct +2.00 +20 +1000 +2000 +20.0 +30.0")
         .containsPattern("4 clients, server +1.60 +16 +1100 +2500 +20.0 +100.0 +costs 20.0 %");
-    JsonNode json = JsonMapper.shared().readTree(report.toJson());
+    JsonNode json = JsonMapper.shared().readTree(report.toJson(List.of(measured)));
     assertThat(json.get("prompt_tokens").asInt()).isEqualTo(100);
     JsonNode crowd = json.get("crowds").get(0);
     assertThat(crowd.get("clients").asInt()).isEqualTo(4);
@@ -98,20 +91,19 @@ class CrowdReportTest {
           piece.run();
           Thread.sleep(20);
           piece.run();
-          return new Tokens(7, 1, 3);
+          return new Tokens(1, 3);
         };
     CrowdRun run = CrowdRun.of(Collections.nCopies(3, client));
     assertThat(run.firstTokenSeconds()).hasSize(3);
     assertThat(run.gapSeconds()).hasSize(3).allMatch(gap -> gap >= 0.015);
     assertThat(run.seconds()).isGreaterThanOrEqualTo(Collections.max(run.gapSeconds()));
-    assertThat(run.promptTokens()).isEqualTo(21);
     assertThat(run.cachedTokens()).isEqualTo(3);
     assertThat(run.newTokens()).isEqualTo(9);
   }
 
   @Test
   void whatAClientFailsWithIsThrown() {
-    Client fine = _ -> new Tokens(1, 0, 1);
+    Client fine = _ -> new Tokens(0, 1);
     Client broken =
         _ -> {
           throw new GenerationException("no more");
