@@ -63,6 +63,11 @@ class CrowdBenchmarkTest {
   }
 
   @Test
+  void aPictureOfTheFullShapeHasTenSlices() {
+    assertThat(new BenchPicture(ModelShape.MINICPM_V_2_6.config(), 1344).slices()).isEqualTo(10);
+  }
+
+  @Test
   void whatACrowdNeedsIsAskedFor() {
     Cli.Result result = Cli.run("bench", "--clients", "4");
     assertThat(result.status()).isEqualTo(2);
