@@ -10,14 +10,16 @@
 #   variants     a shorter benchmark for each way of computing that CudaTuning offers
 #   collectives  what sums, gathers and copies between cards take
 #   layouts      what is planned and measured for one card, layers cut over all, copies, and stages
+#   crowd        clients that ask at once, of the library and of a server before it, on one card and on
+#                copies over all; only where it is named
 #   baseline     FILE, a Python program that measures Hugging Face Transformers
 #   profile      what each kernel of a step takes, by Nsight Compute (ncu), one table a work: the steps
 #                are timed first without the profiler, then one of each is run under it; below each
 #                table stands what of a step's time no kernel takes. Needs ncu and python3
 #
 # Without a part all of them run, the variants only on one card, the collectives only where there are
-# several, as are the layouts, the baseline only where its file is given, and the profile only where it
-# is named. A part that fails or takes too long does not keep the next from running; the table comes
+# several, as are the layouts, the baseline only where its file is given, and crowd and profile only where they
+# are named. A part that fails or takes too long does not keep the next from running; the table comes
 # last, and the exit status is 1 where a part failed. All together they end within ten minutes.
 #
 #   PACK            the folder that pack.sh filled      (target/gpu)
@@ -27,13 +29,14 @@
 #   BENCH           arguments of the benchmark          (those of docs/performance.md)
 #   VARIANT_BATCH   answers decoded at a time in the benchmarks of the variants  (1,8,16,64)
 #   VARIANTS        lists of properties after tessera.cuda., joined by commas  (all of CudaTuning)
+#   CROWD           arguments of the crowd, what runs where left out  (64 and 256 clients)
 #   PROFILE         works that are profiled             (decode:1 decode:16 decode:64 prefill:691
 #                   prefill:8192 vision:10); --no-graphs before them for decoding without graphs
 #   TESTS           a pattern of test class names       (.*GpuIT)
 #   JAVA_OPTIONS    further options of java
 #   DOCTOR_SECONDS, TEST_SECONDS, BENCH_SECONDS, VARIANTS_SECONDS, COLLECTIVES_SECONDS, LAYOUTS_SECONDS,
-#   BASELINE_SECONDS, PROFILE_SECONDS
-#                   limits of the parts                 (30, 200, 110, 130, 100, 150, 180, 120)
+#   CROWD_SECONDS, BASELINE_SECONDS, PROFILE_SECONDS
+#                   limits of the parts                 (30, 200, 110, 130, 100, 150, 150, 180, 120)
 #   TOTAL_SECONDS   limit of all of them                (570)
 set -u
 
@@ -61,9 +64,9 @@ while [ $# -gt 0 ]; do
       baseline=$2
       shift
       ;;
-    doctor | test | bench | variants | collectives | layouts | baseline | profile) parts="$parts $1" ;;
+    doctor | test | bench | variants | collectives | layouts | crowd | baseline | profile) parts="$parts $1" ;;
     *)
-      echo "run: there is no part $1, only doctor, test, bench, variants, collectives, layouts, baseline and profile" >&2
+      echo "run: there is no part $1, only doctor, test, bench, variants, collectives, layouts, crowd, baseline and profile" >&2
       exit 2
       ;;
   esac
@@ -208,6 +211,32 @@ run_layouts() {
   return "$broken"
 }
 
+# CROWD is several words on purpose, and so are where the weights come from and the layout.
+# shellcheck disable=SC2086
+run_crowd() {
+  end=$(($(date +%s) + seconds))
+  broken=0
+  copies=
+  [ "$cards" -gt 1 ] && copies="--replicas $cards"
+  for layout in "--device $device" "$copies"; do
+    [ -n "$layout" ] || continue
+    weights="--shape $shape --write $checkpoint"
+    [ -f "$checkpoint/model.safetensors" ] && weights="--model $checkpoint"
+    seconds=$((end - $(date +%s)))
+    if [ "$seconds" -lt 10 ]; then
+      echo "$layout: no time left"
+      broken=1
+      continue
+    fi
+    echo "-- $layout"
+    tessera bench $weights $layout ${CROWD:---clients 64,256 --picture 1344 --tokens 128 --warm-up 1} 2>&1 \
+      | tail -n 12 > "$work/crowd"
+    cat "$work/crowd"
+    grep -q 'costs' "$work/crowd" || broken=1
+  done
+  return "$broken"
+}
+
 run_baseline() {
   PYTHONUNBUFFERED=1 timeout -k 10 "$seconds" python3 "$baseline"
 }
@@ -327,6 +356,7 @@ for part in $parts; do
     variants) run variants "${VARIANTS_SECONDS:-130}" ;;
     collectives) run collectives "${COLLECTIVES_SECONDS:-100}" ;;
     layouts) run layouts "${LAYOUTS_SECONDS:-150}" ;;
+    crowd) run crowd "${CROWD_SECONDS:-150}" ;;
     baseline) run baseline "${BASELINE_SECONDS:-180}" ;;
     profile) run profile "${PROFILE_SECONDS:-120}" ;;
   esac
@@ -340,7 +370,7 @@ else
 fi
 date -u +%Y-%m-%d
 cat "$work/table"
-for part in variants bench collectives layouts baseline profile; do
+for part in variants bench collectives layouts crowd baseline profile; do
   lines=80
   [ "$part" != profile ] || lines=200
   case " $parts " in

@@ -9,7 +9,10 @@ import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.OptionalLong;
 import java.util.concurrent.Callable;
+import org.tessera.api.LoadOptions;
+import org.tessera.api.ModelInfo;
 import org.tessera.cli.Benchmark.Work;
+import org.tessera.cli.CrowdReport.Crowd;
 import org.tessera.config.CheckpointConfig;
 import org.tessera.device.Devices;
 import org.tessera.engine.PlacementText;
@@ -39,6 +42,8 @@ import picocli.CommandLine.Spec;
     })
 final class BenchCommand implements Callable<Integer> {
   private static final long SEED = 20_260_101;
+  private static final int MAX_CLIENTS = 512;
+  private static final int REPETITIONS = 9;
 
   // NullAway: picocli sets it before anything runs.
   @SuppressWarnings("NullAway.Init")
@@ -111,6 +116,15 @@ final class BenchCommand implements Callable<Integer> {
   private Optional<Integer> pictureSide = Optional.empty();
 
   @Option(
+      names = "--clients",
+      paramLabel = "N",
+      split = ",",
+      description =
+          "Measure only crowds: so many clients who ask at once, each about a --picture of its own"
+              + " and for --tokens; of the library, then of a server before it.")
+  private List<Integer> clients = List.of();
+
+  @Option(
       names = "--write",
       paramLabel = "DIR",
       description =
@@ -128,9 +142,8 @@ final class BenchCommand implements Callable<Integer> {
   @Option(
       names = "--repetitions",
       paramLabel = "N",
-      defaultValue = "9",
-      description = "Of each measurement (default: ${DEFAULT-VALUE}).")
-  private int repetitions = 9;
+      description = "Of each measurement (default: 9, of crowds 1).")
+  private Optional<Integer> repetitions = Optional.empty();
 
   @Option(names = "--json", description = "Print one JSON object.")
   private boolean json;
@@ -144,20 +157,29 @@ final class BenchCommand implements Callable<Integer> {
   }
 
   @Override
-  public Integer call() {
+  public Integer call() throws Exception {
     if (model.isPresent() && shape.isPresent()) {
       throw new ParameterException(spec.commandLine(), "give --model or --shape, not both");
     }
     if (write.isPresent() && shape.isEmpty()) {
       throw new ParameterException(spec.commandLine(), "--write needs the --shape to be written");
     }
+    if (!clients.isEmpty() && pictureSide.isEmpty()) {
+      throw new ParameterException(
+          spec.commandLine(), "--clients needs the side of each client's --picture");
+    }
+    if (!clients.isEmpty() && shape.isPresent() && write.isEmpty()) {
+      throw new ParameterException(
+          spec.commandLine(), "--clients with --shape needs --write: a server loads a checkpoint");
+    }
+    requireRange("--clients", clients, MAX_CLIENTS);
     requireRange("--picture", pictureSide.stream().toList(), 1 << 14);
     requireRange("--tokens", List.of(tokens), 4096);
     requireRange("--context", List.of(context), 1 << 20);
     requireRange("--batch", batches, 1024);
     requireRange("--prefill", prefillTokens, 1 << 20);
     requireRange("--slices", List.of(slices), 1000);
-    requireRange("--repetitions", List.of(repetitions), 1000);
+    requireRange("--repetitions", repetitions.stream().toList(), 1000);
     if (shape.isPresent()) {
       CheckpointConfig config = shape.get().config();
       DType type = dtype.dtype().orElse(config.model().torchDtype().orElse(DType.BF16));
@@ -175,12 +197,58 @@ final class BenchCommand implements Callable<Integer> {
     return 0;
   }
 
-  private void runCheckpoint(Path checkpoint, boolean vision) {
+  private void runCheckpoint(Path checkpoint, boolean vision) throws Exception {
+    if (!clients.isEmpty()) {
+      runCrowds(checkpoint);
+      return;
+    }
     CheckpointConfig config = CheckpointConfig.read(checkpoint, Architectures.builtIn().names());
     DType type = dtype.dtype().orElse(config.model().torchDtype().orElse(DType.BF16));
     try (WeightSource weights = SafetensorsCheckpoint.open(checkpoint)) {
       run(String.valueOf(checkpoint.getFileName()), config, weights, type, vision);
     }
+  }
+
+  private void runCrowds(Path checkpoint) throws Exception {
+    CrowdBenchmark.Work work =
+        new CrowdBenchmark.Work(
+            clients, pictureSide.orElseThrow(), tokens, warmUpSeconds, repetitions.orElse(1));
+    CheckpointConfig config = CheckpointConfig.read(checkpoint, Architectures.builtIn().names());
+    DType type = dtype.dtype().orElse(config.model().torchDtype().orElse(DType.BF16));
+    try (LoadingBar bar = new LoadingBar(output)) {
+      LoadOptions load =
+          LoadOptions.defaults()
+              .withDevices(devices.toDeviceOptions())
+              .withDtype(type)
+              .withProgress(bar);
+      try (CrowdBenchmark benchmark = new CrowdBenchmark(checkpoint, load, work)) {
+        bar.close();
+        ModelInfo info = benchmark.tessera().info();
+        CrowdReport report =
+            new CrowdReport(
+                info.name(),
+                machine(info.deviceName(), type),
+                info.placement(),
+                info.loadMillis() / 1000,
+                info.contextTokens(),
+                work.pictureSide(),
+                benchmark.slices(),
+                benchmark.promptTokens(),
+                tokens);
+        if (json) {
+          output.out().println(report.toJson(benchmark.measure(_ -> {})));
+        } else {
+          // As they come: a crowd may take minutes.
+          printNow(report.head());
+          List<Crowd> unused = benchmark.measure(crowd -> printNow(CrowdReport.lines(crowd)));
+        }
+      }
+    }
+  }
+
+  private void printNow(String lines) {
+    output.out().println(lines);
+    output.out().flush();
   }
 
   private void requireRange(String option, List<Integer> values, int most) {
@@ -203,7 +271,7 @@ final class BenchCommand implements Callable<Integer> {
             slices,
             pictureSide.orElse(0),
             warmUpSeconds,
-            repetitions);
+            repetitions.orElse(REPETITIONS));
     Placing placing = new Placing(Devices.probe());
     Placed placed =
         placing.place(

@@ -58,13 +58,21 @@ final class BenchPicture {
 
   /** A JPEG file, another one each time: waves of colour with some noise. */
   byte[] file() {
+    return file(side, random);
+  }
+
+  /**
+   * A JPEG file of {@code side} by {@code side} pixels, another one for each state of {@code
+   * random}.
+   */
+  static byte[] file(int side, SplittableRandom random) {
     BufferedImage image = new BufferedImage(side, side, BufferedImage.TYPE_INT_RGB);
     double phase = random.nextDouble(6);
     for (int y = 0; y < side; y++) {
       for (int x = 0; x < side; x++) {
-        int red = wave(x / 37.0 + phase);
-        int green = wave(y / 53.0 + phase);
-        int blue = wave((x + y) / 71.0 + phase);
+        int red = wave(x / 37.0 + phase, random);
+        int green = wave(y / 53.0 + phase, random);
+        int blue = wave((x + y) / 71.0 + phase, random);
         image.setRGB(x, y, red << 16 | green << 8 | blue);
       }
     }
@@ -77,7 +85,7 @@ final class BenchPicture {
     return bytes.toByteArray();
   }
 
-  private int wave(double turn) {
+  private static int wave(double turn, SplittableRandom random) {
     return (int) (118 + 110 * Math.sin(turn)) + random.nextInt(20);
   }
 

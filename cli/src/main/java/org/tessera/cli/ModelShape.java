@@ -71,7 +71,7 @@ enum ModelShape {
   }
 
   /**
-   * Makes a checkpoint of this shape with random weights, but for a tokenizer.
+   * Makes a checkpoint of this shape with random weights and a tokenizer of made-up words.
    *
    * @throws InvalidRequestException where the directory is there already or cannot be written to
    */
@@ -79,6 +79,7 @@ enum ModelShape {
     try {
       Files.createDirectory(directory);
       copyConfig(directory);
+      SyntheticTokenizer.write(directory, config().model().vocabSize());
     } catch (IOException e) {
       throw new InvalidRequestException(
           "%s cannot be made: name a directory that is not there, beside others that are"

@@ -2,6 +2,7 @@ package org.tessera.text;
 
 import java.util.ArrayList;
 import java.util.BitSet;
+import java.util.Collections;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -82,7 +83,12 @@ final class VocabularyBuilder {
     BitSet special = new BitSet(size);
     added.values().stream().filter(AddedToken::special).forEach(t -> special.set(t.id()));
     return new Vocabulary(
-        Map.copyOf(ids), bytes, byteIds, mergeTable(), new AddedTokens(added.values()), special);
+        Collections.unmodifiableMap(ids), // a copy by Map.copyOf is slow where hash codes are alike
+        bytes,
+        byteIds,
+        mergeTable(),
+        new AddedTokens(added.values()),
+        special);
   }
 
   private MergeTable mergeTable() {

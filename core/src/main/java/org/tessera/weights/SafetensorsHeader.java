@@ -2,6 +2,7 @@ package org.tessera.weights;
 
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.Comparator;
 import java.util.HashMap;
 import java.util.HashSet;
@@ -51,7 +52,8 @@ final class SafetensorsHeader {
       SafetensorsHeader reading = new SafetensorsHeader(file, parser);
       reading.readObject();
       reading.requireCoverage(dataBytes);
-      return Map.copyOf(reading.tensors);
+      // A copy by Map.copyOf is slow where hash codes are alike.
+      return Collections.unmodifiableMap(reading.tensors);
     } catch (JacksonException e) {
       throw StrictJson.refusal("the header of " + file, e);
     }

@@ -10,7 +10,10 @@ import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.Random;
 import java.util.function.Consumer;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -155,6 +158,26 @@ class BrokenTokenizerTest {
     assertThat(tokenizer.encodeTrusted("<x>")).containsExactly(1001);
     assertThat(tokenizer.size()).isEqualTo(1002);
     assertThatThrownBy(() -> tokenizer.bytes(999)).hasMessageContaining("no token has id 999");
+  }
+
+  /** Anyone can choose tokens that have the same hash code. */
+  @Test
+  @Timeout(60) // minutes where each is looked for among all others
+  void tokensOfOneHashCode() throws IOException {
+    legacy();
+    ObjectNode vocab = (ObjectNode) TokenizerVectors.read(directory.resolve("vocab.json"));
+    for (int i = 0; i < 1 << 17; i++) {
+      vocab.put(sameHash(i), 1000 + i);
+    }
+    Files.writeString(directory.resolve("vocab.json"), vocab.toString());
+    assertThat(sameHash(0).hashCode()).isEqualTo(sameHash(77).hashCode());
+    assertThat(Tokenizer.load(directory).idOf(sameHash(77))).hasValue(1077);
+  }
+
+  private static String sameHash(int number) {
+    return IntStream.range(0, 17)
+        .mapToObj(bit -> (number >> bit & 1) == 0 ? "Aa" : "BB")
+        .collect(Collectors.joining());
   }
 
   @Test
