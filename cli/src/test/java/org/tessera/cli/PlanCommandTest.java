@@ -90,17 +90,17 @@ class PlanCommandTest {
     assertThat(shape("--gpus", "2x24GiB@1008GB/s,1x6GiB@500GB/s").out())
         .isEqualTo(
             """
-            layers 0 to 27 cut over GPU 0 and GPU 1: 1.73 times as many tokens a second as the next best, one card
+            layers 0 to 27 cut over GPU 0 and GPU 1: 1.71 times as many tokens a second as the next best, one card
               0    12.2 GiB: weights 8.5 GiB, keys and values 448.0 MiB, activations 528.6 MiB, vision 2.2 GiB, runtime 512.0 MiB
               1    12.2 GiB: weights 8.5 GiB, keys and values 448.0 MiB, activations 528.6 MiB, vision 2.2 GiB, runtime 512.0 MiB
               everything -> 0,1
             predicted for a prompt of 691 tokens with a picture of 10 slices, one answer at a time:
                                             first token   a token  tokens/s
-              one card                           463 ms   18.2 ms      54.8  tensor parallel over 2 has 1.73 times as many tokens a second
-            * tensor parallel over 2             247 ms   10.5 ms      95.0  1.73 times as many tokens a second as the next best, one card
+              one card                           289 ms   15.6 ms      64.0  tensor parallel over 2 has 1.71 times as many tokens a second
+            * tensor parallel over 2             172 ms   9.16 ms       109  1.71 times as many tokens a second as the next best, one card
               tensor parallel over 3                  -         -         -  4 key/value heads cannot be shared evenly by 3; by 2 or 4 they can
-              layers in stages                   288 ms   18.2 ms      54.8  tensor parallel over 2 has 1.73 times as many tokens a second
-              2 replicas, each on one card       463 ms   18.2 ms      54.8  tensor parallel over 2 has 1.73 times as many tokens a second
+              layers in stages                   211 ms   15.6 ms      64.0  tensor parallel over 2 has 1.71 times as many tokens a second
+              2 replicas, each on one card       289 ms   15.6 ms      64.0  tensor parallel over 2 has 1.71 times as many tokens a second
             """);
   }
 

@@ -2,7 +2,7 @@ package org.tessera.plan;
 
 /**
  * Which part of a device's speed the model's steps reach: all that a prediction has of experience.
- * Sources are the runs in docs/performance.md: one H200 on 2026-11-24 (memory 4,055 GB/s; 132
+ * Sources are the runs in docs/performance.md: one H100 on 2026-11-27 (memory 2,985 GB/s; 132
  * multiprocessors at 1.98 GHz x 4,096 operations, 1,070 TFLOP/s), two cores of an EPYC on
  * 2026-11-23 (43.8 GB/s; 430 GFLOP/s, which the CPU's rate is defined by).
  *
@@ -26,19 +26,18 @@ record Efficiency(
 
   static final Efficiency GPU =
       new Efficiency(
-          // A layer's products of one row: 3.21 of 4.055 TB/s.
-          0.79,
-          // Fits the steps of 16 answers (7.4 ms, which gives 0.51) and of 64 (5.9 ms, 0.73), of
-          // which the first ran kernels that have been replaced since.
-          0.65,
-          // 64 x 1,000 positions: 3.6 of 4.055 TB/s.
-          0.88,
-          // Prefill of 691 positions 514, of 8,192 positions 550 of 1,070 TFLOP/s.
-          0.5,
-          // 10 slices in 53.9 ms: 10.4 TFLOP, from pixels.
-          0.18,
-          // A step of 4.84 ms less 14.14 GB at 3.21 TB/s, over 28 layers.
-          16e-6);
+          // A token of 5.51 ms less the layers' seconds: 14.14 GB in 5.17 ms.
+          0.92,
+          // Steps of 16 answers in 6.2 ms and of 64 in 6.9 ms, less their keys and values.
+          0.82,
+          // 64 x 700 positions in 36 µs a layer.
+          0.85,
+          // Prefill of 691 positions 534, of 8,192 positions 574 of 1,070 TFLOP/s.
+          0.52,
+          // 10 slices in 24.0 ms: 10.4 TFLOP, from pixels.
+          0.4,
+          // Attention of one answer, 10 µs, and what kernels wait for each other.
+          12e-6);
 
   static final Efficiency CPU =
       new Efficiency(

@@ -26,7 +26,8 @@ import org.tessera.plan.Deployment.Stage;
  * all-reduce  = latency + 2 (t - 1) / t x bytes / link
  * stage       = its layers + the head's product and the gathering of logits + the hop into it
  * step        = sum of the stages + (m - 1) x slowest device, b = batch / m rows in each of m parts
- * first token = slices / vision devices x vision operations / (rate x efficiency) + transfer of what
+ * first token = slices x preparation by the host
+ *               + slices / vision devices x vision operations / (rate x efficiency) + transfer of what
  *               they made + as a step, with the prompt's rows in m parts and attention's operations
  * </pre>
  *
@@ -36,6 +37,12 @@ import org.tessera.plan.Deployment.Stage;
  * back, cost nothing here.
  */
 final class TimeModel {
+  /**
+   * From a picture's file to the pixels of a slice: 24 ms for the ten of a JPEG of 1344 x 1344 on
+   * 16 cores of a Xeon, docs/performance.md.
+   */
+  static final double PREPARATION_SECONDS_PER_SLICE = 2.4e-3;
+
   /** Attention and the MLP end in one each. */
   private static final int ALL_REDUCES_PER_LAYER = 2;
 
@@ -216,7 +223,8 @@ final class TimeModel {
 
   private double firstTokenSeconds(
       Replica replica, List<StageGroup> stages, Map<DeviceId, DeviceBudget> budgets) {
-    return visionSeconds(replica, budgets)
+    return load.sliceCount() * PREPARATION_SECONDS_PER_SLICE
+        + visionSeconds(replica, budgets)
         + pipelineSeconds(stages, load.promptTokens(), this::prefillSeconds);
   }
 
