@@ -43,9 +43,33 @@ __device__ __forceinline__ void start_products() {
   asm volatile("wgmma.fence.sync.aligned;" ::: "memory");
 }
 
-__device__ __forceinline__ void finish_products() {
+/** __syncthreads, but warps may be at different places of the program. */
+template <int THREADS_OF_BLOCK>
+__device__ __forceinline__ void wait_for_block() {
+  asm volatile("bar.sync 0, %0;" ::"n"(THREADS_OF_BLOCK) : "memory");
+}
+
+/** Whether any thread of a warpgroup says so, for all of them; `barrier` is the warpgroup's own. */
+__device__ __forceinline__ bool any_of_warpgroup(int barrier, bool predicate) {
+  int any;
+  asm volatile(
+      "{\n.reg .pred p, q;\nsetp.ne.b32 p, %1, 0;\n"
+      "bar.red.or.pred q, %2, 128, p;\nselp.b32 %0, 1, 0, q;\n}"
+      : "=r"(any)
+      : "r"((int)predicate), "r"(barrier)
+      : "memory");
+  return any != 0;
+}
+
+/** Closes a group of products. */
+__device__ __forceinline__ void commit_products() {
   asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory");
-  asm volatile("wgmma.wait_group.sync.aligned 0;" ::: "memory");
+}
+
+/** Waits until at most `PENDING` of the latest groups are under way; groups end in order. */
+template <int PENDING>
+__device__ __forceinline__ void wait_for_products() {
+  asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(PENDING) : "memory");
 }
 
 /** Between products and what else touches their registers, which the compiler must not move past. */
@@ -54,6 +78,14 @@ __device__ __forceinline__ void hold_registers(float* d) {
 #pragma unroll
   for (int i = 0; i < COUNT; i++) {
     asm volatile("" : "+f"(d[i])::"memory");
+  }
+}
+
+template <int COUNT>
+__device__ __forceinline__ void hold_registers(u32* a) {
+#pragma unroll
+  for (int i = 0; i < COUNT; i++) {
+    asm volatile("" : "+r"(a[i])::"memory");
   }
 }
 
