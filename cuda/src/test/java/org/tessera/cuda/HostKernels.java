@@ -12,26 +12,41 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
 
-/**
- * The collectives' kernels themselves compiled for the host, with stand-ins for what only a GPU
- * has.
- */
+/** Kernels themselves compiled for the host, with stand-ins for what only a GPU has. */
 final class HostKernels {
-  private static final List<String> STAND_INS =
+  private static final List<String> COLLECTIVES =
       List.of("element.cuh", "peer_memory.cuh", "fibers.h", "simulate.cpp", "launch.cpp");
+  private static final List<String> ATTENTION =
+      List.of(
+          "element.cuh",
+          "wgmma/attention.cuh",
+          "wgmma/wgmma.cuh",
+          "wgmma/warps.h",
+          "wgmma/attend.cpp");
 
   private HostKernels() {}
 
-  /** Compiles one of the sources; where there is no g++ the test is skipped. */
+  /** Compiles one of the sources of allreduce.cu; where there is no g++ the test is skipped. */
   static Path compile(Path folder, String source, String... options) throws Exception {
-    KernelSource kernels = KernelSource.ofResource("allreduce.cu");
-    Files.writeString(folder.resolve("allreduce.cu"), kernels.text());
+    return compile(folder, "allreduce.cu", COLLECTIVES, source, options);
+  }
+
+  /** Compiles what runs attention_wgmma.cu; where there is no g++ the test is skipped. */
+  static Path compileAttention(Path folder) throws Exception {
+    return compile(folder, "attention_wgmma.cu", ATTENTION, "attend.cpp");
+  }
+
+  private static Path compile(
+      Path folder, String kernel, List<String> standIns, String source, String... options)
+      throws Exception {
+    KernelSource kernels = KernelSource.ofResource(kernel);
+    Files.writeString(folder.resolve(kernel), kernels.text());
     for (Map.Entry<String, String> header : kernels.headers().entrySet()) {
       Files.writeString(folder.resolve(header.getKey()), header.getValue());
     }
-    for (String name : STAND_INS) {
+    for (String name : standIns) {
       try (InputStream in = HostKernels.class.getResourceAsStream("host/" + name)) {
-        Files.write(folder.resolve(name), in.readAllBytes());
+        Files.write(folder.resolve(Path.of(name).getFileName()), in.readAllBytes());
       }
     }
     Path result = folder.resolve(source.replace(".cpp", ".out"));

@@ -12,8 +12,12 @@
 //              attention_wgmma_paged_w128   164,864
 //   alignment, arguments and results: as the entry points of attention_prefill.cu without `wgmma`
 //
-// Two warpgroups own 64 rows of queries each and share tiles of keys, which arrive by asynchronous
-// copies one tile ahead. While one turns scores into weights the other multiplies.
+// Two warpgroups own 64 rows of queries each and share tiles of keys and values. A warpgroup begins
+// the scores of a tile and, behind them, the values of the tile before, whose weights it has in
+// registers; while both are multiplied it asks for tiles to come, and while the values are it turns
+// the scores into weights. So keys are copied a tile further ahead than values: a barrier of the
+// block after each tile says that the next keys and this tile's values are there, and that the
+// places of the last ones are free.
 #include "attention.cuh"
 
 #if !defined(__CUDA_ARCH__) || defined(__CUDA_ARCH_FEAT_SM90_ALL)
@@ -79,7 +83,10 @@ struct Attention {
   int warp_row;
 
   float sums[WIDTH / 2];
+  /** Of the tile after that of `weights`. */
   float scores[KEYS / 2];
+  /** Fragments of four for each 16 keys. */
+  u32 weights[KEYS / 4];
   /** Of rows lane / 4 and that + 8; totals of this lane's keys only. */
   float tops[2];
   float totals[2];
@@ -132,40 +139,73 @@ struct Attention {
     }
   }
 
-  /** A piece of every `ROWS_APART`-th key and value of a tile; those from `end` on are zeros. */
+  /**
+   * A piece of every `ROWS_APART`-th row of a tile of keys or values; those from `end` on are
+   * zeros.
+   */
   template <int ROWS_APART, typename Keys>
-  __device__ __forceinline__ void load_column(Keys keys, int tile, int end, int row, int piece) {
-    const char* k_column = (const char*)(in.k + piece * VECTOR);
-    const char* v_column = (const char*)(in.v + piece * VECTOR);
-    const int k_bytes = in.k_stride * 2;
-    const int v_bytes = in.v_stride * 2;
-    const int target = tile % 2 * TILE_BYTES + place(row, piece, KEYS);
-#pragma unroll 4
+  __device__ __forceinline__ void load_column(char* slots, const element* source, int stride,
+                                              Keys keys, int tile, int end, int row, int piece) {
+    const char* column = (const char*)(source + piece * VECTOR);
+    const u32 row_bytes = (u32)stride * 2;
+    char* target = slots + tile % 2 * TILE_BYTES + place(row, piece, KEYS);
+#pragma unroll
     for (int i = 0; i < KEYS; i += ROWS_APART) {
       const int key = tile * KEYS + row + i;
-      const long long source = keys.row(min(key, end - 1));
+      const u64 from = (u32)keys.row(min(key, end - 1));
       // Rows a multiple of 8 apart have their pieces in the same places.
-      copy_async(k + target + i * PANEL_ROW_BYTES, k_column + source * k_bytes, key < end);
-      copy_async(v + target + i * PANEL_ROW_BYTES, v_column + source * v_bytes, key < end);
+      copy_async(target + i * PANEL_ROW_BYTES, column + from * row_bytes, key < end);
     }
   }
 
   template <typename Keys>
-  __device__ __forceinline__ void load_tile(Keys keys, int tile, int end) {
+  __device__ __forceinline__ void load_tile(char* slots, const element* source, int stride,
+                                            Keys keys, int tile, int end) {
     constexpr int LANES = PIECES / 8 * 8;
-    load_column<THREADS / LANES>(keys, tile, end, threadIdx.x / LANES, threadIdx.x % LANES);
+    load_column<THREADS / LANES>(slots, source, stride, keys, tile, end, threadIdx.x / LANES,
+                                 threadIdx.x % LANES);
 #pragma unroll
     for (int piece = LANES; piece < PIECES; piece++) {
       if (threadIdx.x < KEYS) {
-        load_column<KEYS>(keys, tile, end, threadIdx.x, piece);
+        load_column<KEYS>(slots, source, stride, keys, tile, end, threadIdx.x, piece);
       }
     }
   }
 
-  __device__ __forceinline__ void multiply_keys(const char* k_tile) {
-    const char* queries = q + threadIdx.x / WARPGROUP * QUERY_BYTES;
+  /** Asks for the values of a tile and the keys of the next, as far as there are any. */
+  template <typename Keys>
+  __device__ __forceinline__ void load_values_and_next_keys(Keys keys, int tile, int end) {
+    if (tile * KEYS < end) {
+      load_tile(v, in.v, in.v_stride, keys, tile, end);
+    }
+    if ((tile + 1) * KEYS < end) {
+      load_tile(k, in.k, in.k_stride, keys, tile + 1, end);
+    }
+    commit_copies();
+  }
+
+  /**
+   * Until all but `PENDING` groups of copies are there for all threads, and all have done with the
+   * tiles of which they waited for the products.
+   */
+  template <int PENDING>
+  __device__ __forceinline__ void meet() {
+    wait_for_copies<PENDING>();
+    publish_to_products();
+    wait_for_block<THREADS>();
+  }
+
+  __device__ __forceinline__ void begin_products() {
     hold_registers<KEYS / 2>(scores);
+    hold_registers<WIDTH / 2>(sums);
+    hold_registers<KEYS / 4>(weights);
     start_products();
+  }
+
+  /** Begins the scores of a tile, as a group of products. */
+  __device__ __forceinline__ void multiply_keys(int tile) {
+    const char* queries = q + threadIdx.x / WARPGROUP * QUERY_BYTES;
+    const char* k_tile = k + tile % 2 * TILE_BYTES;
 #pragma unroll
     for (int s = 0; s < STEPS; s++) {
       const int column_bytes = s % 4 * 32;
@@ -173,8 +213,25 @@ struct Attention {
           scores, describe(queries + s / 4 * GROUP_ROWS * PANEL_ROW_BYTES + column_bytes, 0),
           describe(k_tile + s / 4 * TILE_PANEL_BYTES + column_bytes, 0), s > 0);
     }
-    finish_products();
-    hold_registers<KEYS / 2>(scores);
+    commit_products();
+  }
+
+  /** Begins to add the values of a tile by `weights`, as a group of products. */
+  __device__ __forceinline__ void multiply_values(int tile) {
+    const char* v_tile = v + tile % 2 * TILE_BYTES;
+#pragma unroll
+    for (int s = 0; s < KEYS / 16; s++) {
+      multiply_registers<WIDTH>(sums, weights + s * 4,
+                                describe(v_tile + s * 16 * PANEL_ROW_BYTES, TILE_PANEL_BYTES));
+    }
+    commit_products();
+  }
+
+  /** Until `sums` and `weights` are free again. */
+  __device__ __forceinline__ void finish_values() {
+    wait_for_products<0>();
+    hold_registers<WIDTH / 2>(sums);
+    hold_registers<KEYS / 4>(weights);
   }
 
   template <typename SeenBy>
@@ -191,10 +248,13 @@ struct Attention {
     }
   }
 
-  /** Turns scores into weights, and what was summed so far to a new maximum where it must be. */
-  __device__ __forceinline__ void weigh() {
+  /**
+   * Turns scores into weights. Touches no sums, whose product may be under way.
+   *
+   * @param keep by what the sums of both rows must be multiplied before these weights count
+   */
+  __device__ __forceinline__ void weigh(float keep[2]) {
     const float factor = in.scale * LOG2_E;
-    float of_tile[2];
 #pragma unroll
     for (int h = 0; h < 2; h++) {
       float top = minus_infinity();
@@ -202,21 +262,14 @@ struct Attention {
       for (int i = 0; i < KEYS / 4; i++) {
         top = fmaxf(top, scores[i / 2 * 4 + 2 * h + i % 2]);
       }
-      of_tile[h] = max_over_pairs(top) * factor;
-    }
-    if (__any_sync(FULL_WARP, of_tile[0] > tops[0] + HEADROOM || of_tile[1] > tops[1] + HEADROOM)) {
-#pragma unroll
-      for (int h = 0; h < 2; h++) {
-        const float top = fmaxf(tops[h], of_tile[h]);
-        // Nothing has been summed while a row has seen no key.
-        const float keep = tops[h] == minus_infinity() ? 0.0f : exp2_approximate(tops[h] - top);
-        tops[h] = top;
-        totals[h] *= keep;
-#pragma unroll
-        for (int i = 0; i < WIDTH / 4; i++) {
-          sums[i / 2 * 4 + 2 * h + i % 2] *= keep;
-        }
+      const float of_tile = max_over_pairs(top) * factor;
+      keep[h] = 1.0f;
+      if (of_tile > tops[h] + HEADROOM) {
+        // 0 where the row has seen no key before.
+        keep[h] = exp2_approximate(tops[h] - of_tile);
+        tops[h] = of_tile;
       }
+      totals[h] *= keep[h];
     }
 #pragma unroll
     for (int h = 0; h < 2; h++) {
@@ -230,24 +283,27 @@ struct Attention {
     }
   }
 
-  __device__ __forceinline__ void multiply_values(const char* v_tile) {
-    u32 weights[KEYS / 16][4];
+  /** Waits for the values under way and multiplies the sums by `keep` where that is not 1. */
+  __device__ __forceinline__ void finish_and_rescale(const float keep[2]) {
+    // ptxas moves a wait up as far as its block of instructions goes, there before all of `weigh`.
+    // Each branch therefore has its own, and as waits are a warpgroup's, all of it takes the same.
+    const bool is_raised = keep[0] != 1.0f || keep[1] != 1.0f;
+    if (any_of_warpgroup(1 + threadIdx.x / WARPGROUP, is_raised)) {
+      finish_values();
 #pragma unroll
-    for (int s = 0; s < KEYS / 16; s++) {
-#pragma unroll
-      for (int i = 0; i < 4; i++) {
-        weights[s][i] = pack2(scores[s * 8 + 2 * i], scores[s * 8 + 2 * i + 1]);
+      for (int i = 0; i < WIDTH / 2; i++) {
+        sums[i] *= keep[i / 2 % 2];
       }
+    } else {
+      finish_values();
     }
-    hold_registers<WIDTH / 2>(sums);
-    start_products();
+  }
+
+  __device__ __forceinline__ void pack_weights() {
 #pragma unroll
-    for (int s = 0; s < KEYS / 16; s++) {
-      multiply_registers<WIDTH>(sums, weights[s],
-                                describe(v_tile + s * 16 * PANEL_ROW_BYTES, TILE_PANEL_BYTES));
+    for (int i = 0; i < KEYS / 4; i++) {
+      weights[i] = pack2(scores[2 * i], scores[2 * i + 1]);
     }
-    finish_products();
-    hold_registers<WIDTH / 2>(sums);
   }
 
   __device__ __forceinline__ void store() const {
@@ -293,29 +349,57 @@ struct Attention {
       least = min(least, __shfl_xor_sync(FULL_WARP, least, offset));
     }
     const int tiles = (most_of_block + KEYS - 1) / KEYS;
+    const int own_tiles = (most + KEYS - 1) / KEYS;
+    auto weigh_tile = [&](int tile, float keep[2]) {
+      hold_registers<KEYS / 2>(scores);
+      if ((tile + 1) * KEYS > least) {
+        mask(tile * KEYS, seen_by);
+      }
+      weigh(keep);
+      // Not later: while values are multiplied.
+      hold_registers<KEYS / 2>(scores);
+    };
+    float keep[2];
     if (tiles > 0) {
       clear_padding();
       load_queries();
-      load_tile(keys, 0, most_of_block);
+      load_tile(k, in.k, in.k_stride, keys, 0, most_of_block);
       commit_copies();
+      load_values_and_next_keys(keys, 0, most_of_block);
+      meet<1>();
+      if (own_tiles > 0) {
+        begin_products();
+        multiply_keys(0);
+        wait_for_products<0>();
+        weigh_tile(0, keep);
+        pack_weights();
+      }
     }
-    for (int tile = 0; tile < tiles; tile++) {
-      wait_for_copies<0>();
-      publish_to_products();
-      // The tile is there for all, and all have done with the one before it.
-      __syncthreads();
-      if (tile + 1 < tiles) {
-        load_tile(keys, tile + 1, most_of_block);
-        commit_copies();
-      }
-      if (tile * KEYS < most) {
-        multiply_keys(k + tile % 2 * TILE_BYTES);
-        if ((tile + 1) * KEYS > least) {
-          mask(tile * KEYS, seen_by);
-        }
-        weigh();
-        multiply_values(v + tile % 2 * TILE_BYTES);
-      }
+    int tile = 0;
+    for (; tile + 1 < own_tiles; tile++) {
+      // Keys of the next tile and values of this.
+      meet<0>();
+      begin_products();
+      multiply_keys(tile + 1);
+      multiply_values(tile);
+      load_values_and_next_keys(keys, tile + 1, most_of_block);
+      wait_for_products<1>();
+      weigh_tile(tile + 1, keep);
+      finish_and_rescale(keep);
+      pack_weights();
+    }
+    if (tile < own_tiles) {
+      meet<0>();
+      begin_products();
+      multiply_values(tile);
+      load_values_and_next_keys(keys, tile + 1, most_of_block);
+      finish_values();
+      tile++;
+    }
+    // What only the other warpgroup has still to see is copied by both.
+    for (; tile < tiles; tile++) {
+      meet<0>();
+      load_values_and_next_keys(keys, tile + 1, most_of_block);
     }
     store();
   }

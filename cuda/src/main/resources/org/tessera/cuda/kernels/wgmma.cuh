@@ -1,37 +1,13 @@
-// Matrix products of a warpgroup (4 warps), 64 rows by k of 16, on sm_90a.
-//
-// Operands in shared memory are panels of 64 columns: rows of 128 bytes, 8 rows a group, and within
-// a group the 16-byte piece i of row r at place i ^ r (swizzle of 128 bytes). A panel starts at a
-// multiple of 1,024 bytes. Accumulators lie as those of m16n8k16 do, warp by warp of 16 rows.
+// Matrix products of a warpgroup (4 warps), 64 rows by k of 16, on sm_90a. Operands in shared memory
+// are panels; accumulators lie as those of m16n8k16 do, warp by warp of 16 rows.
 #pragma once
-#include "element.cuh"
+#include "panels.cuh"
 
 #ifdef TESSERA_F16
 #define WGMMA_TYPES "f16.f16"
 #else
 #define WGMMA_TYPES "bf16.bf16"
 #endif
-
-constexpr int PANEL = 64;
-constexpr int PANEL_ROW_BYTES = 128;
-
-/** Where the piece of a row starts in its panel, in bytes. */
-__device__ __forceinline__ int swizzled(int row, int piece) {
-  return row * PANEL_ROW_BYTES + (piece ^ row % 8) * 16;
-}
-
-/**
- * Names an operand to wgmma.
- *
- * @param leading_bytes from a panel to the next, where columns are not the dimension summed over
- */
-__device__ __forceinline__ u64 describe(const void* operand, int leading_bytes) {
-  const u64 address = (u32)__cvta_generic_to_shared(operand) >> 4;
-  const u64 leading = leading_bytes >> 4;
-  const u64 stride = 8 * PANEL_ROW_BYTES >> 4;
-  const u64 swizzle_128 = 1;
-  return address | leading << 16 | stride << 32 | swizzle_128 << 62;
-}
 
 /** Shared memory that this thread wrote may be read by products once a barrier has passed. */
 __device__ __forceinline__ void publish_to_products() {
@@ -43,9 +19,33 @@ __device__ __forceinline__ void start_products() {
   asm volatile("wgmma.fence.sync.aligned;" ::: "memory");
 }
 
-__device__ __forceinline__ void finish_products() {
+/** __syncthreads, but warps may be at different places of the program. */
+template <int THREADS_OF_BLOCK>
+__device__ __forceinline__ void wait_for_block() {
+  asm volatile("bar.sync 0, %0;" ::"n"(THREADS_OF_BLOCK) : "memory");
+}
+
+/** Whether any thread of a warpgroup says so, for all of them; `barrier` is the warpgroup's own. */
+__device__ __forceinline__ bool any_of_warpgroup(int barrier, bool predicate) {
+  int any;
+  asm volatile(
+      "{\n.reg .pred p, q;\nsetp.ne.b32 p, %1, 0;\n"
+      "bar.red.or.pred q, %2, 128, p;\nselp.b32 %0, 1, 0, q;\n}"
+      : "=r"(any)
+      : "r"((int)predicate), "r"(barrier)
+      : "memory");
+  return any != 0;
+}
+
+/** Closes a group of products. */
+__device__ __forceinline__ void commit_products() {
   asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory");
-  asm volatile("wgmma.wait_group.sync.aligned 0;" ::: "memory");
+}
+
+/** Waits until at most `PENDING` of the latest groups are under way; groups end in order. */
+template <int PENDING>
+__device__ __forceinline__ void wait_for_products() {
+  asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(PENDING) : "memory");
 }
 
 /** Between products and what else touches their registers, which the compiler must not move past. */
@@ -54,6 +54,14 @@ __device__ __forceinline__ void hold_registers(float* d) {
 #pragma unroll
   for (int i = 0; i < COUNT; i++) {
     asm volatile("" : "+f"(d[i])::"memory");
+  }
+}
+
+template <int COUNT>
+__device__ __forceinline__ void hold_registers(u32* a) {
+#pragma unroll
+  for (int i = 0; i < COUNT; i++) {
+    asm volatile("" : "+r"(a[i])::"memory");
   }
 }
 

@@ -1,6 +1,7 @@
 // Stands for the element.cuh of the kernels where they are compiled for the host: as much of CUDA
-// C++ as allreduce.cu uses. A block is a thread of the host, and its threads are fibers of that, so
-// that what a block shares is what a thread of the host owns; a fiber gives way where it waits.
+// C++ as allreduce.cu and attention_wgmma.cu use. For allreduce.cu a block is a thread of the host,
+// and its threads are fibers of that, so that what a block shares is what a thread of the host owns;
+// a fiber gives way where it waits.
 #pragma once
 #include <atomic>
 #include <cstdint>
@@ -9,7 +10,7 @@
 #define __device__
 #define __global__
 #define __forceinline__ inline
-#define __launch_bounds__(threads)
+#define __launch_bounds__(...)
 #define __align__(bytes) alignas(bytes)
 #define __shared__ static thread_local
 
@@ -18,7 +19,7 @@ typedef uint16_t u16;
 typedef uint32_t u32;
 typedef unsigned long long u64;
 
-struct Dimensions { int x; };
+struct Dimensions { int x, y = 0, z = 0; };
 extern thread_local Dimensions threadIdx, blockIdx, gridDim;
 
 /** Lets the other threads of the block, and other blocks, go on. */
