@@ -267,7 +267,8 @@ public final class Matmul implements AutoCloseable {
       int count) {
     long outBytes = ((key.n - 1) * key.outStride + key.rows) * key.outType.bytes();
     try (DeviceRegion region = new DeviceRegion(context)) {
-      // Filling so much takes longer than it takes to issue what is timed, which so waits for nothing.
+      // Filling so much takes longer than it takes to issue what is timed, which so waits for
+      // nothing.
       long coldBytes = 2L * context.properties().l2CacheBytes();
       MemorySegment scratch = region.allocate(Math.max(outBytes, coldBytes));
       Operands operands =
