@@ -7,6 +7,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.function.Consumer;
 import java.util.stream.IntStream;
+import org.jspecify.annotations.Nullable;
 import org.tessera.device.Device;
 import org.tessera.device.Device.DeviceMemory;
 import org.tessera.device.Workspace;
@@ -43,6 +44,9 @@ public final class RankRunner implements ModelRunner {
   private final Map<DecodeStep.Size, DecodeStep> decodeSteps = new HashMap<>();
   private final DeviceMemory recordedRegion;
   private final TokenCounts counts;
+
+  /** Memory for features that no prompt uses: allocating and freeing stop a device's work. */
+  private @Nullable Features spare;
 
   private record Features(DeviceMemory memory, Tensor rows) {}
 
@@ -109,7 +113,8 @@ public final class RankRunner implements ModelRunner {
   }
 
   /**
-   * Takes features that another device has encoded, and returns when they are here.
+   * Takes features that another device has encoded. They may be on their way when this returns:
+   * until {@link #awaitImages} their source must not be written.
    *
    * @param rows [count, hidden_size] on {@code from}, the rows from {@code firstRow} on
    */
@@ -121,12 +126,26 @@ public final class RankRunner implements ModelRunner {
     } else {
       device.receive(from, rows, target);
     }
-    device.download(target.rows(0, 1)); // waits
+  }
+
+  /** Returns when all features that were {@linkplain #receiveImages received} are here. */
+  void awaitImages() {
+    try (var scope = workspace.open()) {
+      device.download(workspace.allocate(DType.F32, 1, 1));
+    }
   }
 
   @Override
   public void releaseImages(long imagesId) {
     Features features = images.remove(imagesId);
+    if (features == null) {
+      return;
+    }
+    Features kept = spare;
+    if (kept == null || kept.rows().rows() < features.rows().rows()) {
+      spare = features;
+      features = kept;
+    }
     if (features != null) {
       features.memory().close();
     }
@@ -267,6 +286,7 @@ public final class RankRunner implements ModelRunner {
   @Override
   public void close() {
     List.copyOf(images.keySet()).forEach(this::releaseImages);
+    closeSpare();
     decodeSteps.values().forEach(device::forget);
     recordedRegion.close();
     counts.close();
@@ -275,6 +295,12 @@ public final class RankRunner implements ModelRunner {
   }
 
   private Features allocate(int rows) {
+    Features kept = spare;
+    if (kept != null && kept.rows().rows() >= rows) {
+      spare = null;
+      return kept;
+    }
+    closeSpare();
     DeviceMemory memory = device.allocateRegion();
     try {
       return new Features(
@@ -282,6 +308,13 @@ public final class RankRunner implements ModelRunner {
     } catch (RuntimeException | Error e) {
       memory.close();
       throw e;
+    }
+  }
+
+  private void closeSpare() {
+    if (spare != null) {
+      spare.memory().close();
+      spare = null;
     }
   }
 

@@ -58,6 +58,7 @@ public final class StagedRunner implements ModelRunner {
   private final List<RankGroup> groups;
   private final List<Handover> handovers = new ArrayList<>();
   private final List<VisionRank> vision = new ArrayList<>();
+  private boolean featuresOnTheirWay;
   private final MicroBatches microBatches;
   private final Map<Device, Worker> workers = new HashMap<>();
   private final AtomicReference<@Nullable Throwable> failure = new AtomicReference<>();
@@ -166,34 +167,46 @@ public final class StagedRunner implements ModelRunner {
       throw new InvalidRequestException(
           "this model was loaded without its vision tower and answers to text alone");
     }
+    awaitFeatures();
     Map<VisionRank, Encoded> encoded = new HashMap<>();
-    try {
-      List<Call> calls = new ArrayList<>();
-      int share = Math.ceilDiv(slices.size(), vision.size());
-      for (int from = 0; from < slices.size(); from += share) {
-        VisionRank rank = vision.get(from / share);
-        List<ProcessedSlice> own = slices.subList(from, Math.min(slices.size(), from + share));
-        calls.add(
-            new Call(
-                rank.device(),
-                () -> {
-                  Encoded features = rank.encode(own);
-                  synchronized (encoded) {
-                    encoded.put(rank, features);
-                  }
-                }));
-      }
-      runAll(calls);
-      // Now no thread is at work, so that one after the other may copy from all devices.
-      for (StageRank rank : stages.getFirst()) {
-        runAll(
-            List.of(
-                new Call(
-                    rank.device(),
-                    () -> receiveImages(rank, encoded, imagesId, firstRow, totalRows))));
-      }
-    } finally {
-      encoded.values().forEach(Encoded::close);
+    List<Call> calls = new ArrayList<>();
+    int share = Math.ceilDiv(slices.size(), vision.size());
+    for (int from = 0; from < slices.size(); from += share) {
+      VisionRank rank = vision.get(from / share);
+      List<ProcessedSlice> own = slices.subList(from, Math.min(slices.size(), from + share));
+      calls.add(
+          new Call(
+              rank.device(),
+              () -> {
+                Encoded features = rank.encode(own);
+                synchronized (encoded) {
+                  encoded.put(rank, features);
+                }
+              }));
+    }
+    runAll(calls);
+    featuresOnTheirWay = true;
+    // Now no thread is at work, so that one after the other may copy from all devices.
+    for (StageRank rank : stages.getFirst()) {
+      runAll(
+          List.of(
+              new Call(
+                  rank.device(),
+                  () -> receiveImages(rank, encoded, imagesId, firstRow, totalRows))));
+    }
+  }
+
+  /**
+   * Waits until features that were copied to the first stage are there, after which the devices
+   * that encode may write theirs again. Not done at once: the prompt follows without a gap.
+   */
+  private void awaitFeatures() {
+    if (featuresOnTheirWay) {
+      runAll(
+          stages.getFirst().stream()
+              .map(rank -> new Call(rank.device(), () -> rank.runner().awaitImages()))
+              .toList());
+      featuresOnTheirWay = false;
     }
   }
 

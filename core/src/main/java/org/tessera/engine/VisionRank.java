@@ -1,6 +1,7 @@
 package org.tessera.engine;
 
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 import org.tessera.device.Device;
 import org.tessera.device.Device.DeviceMemory;
 import org.tessera.device.Workspace;
@@ -13,11 +14,14 @@ final class VisionRank implements AutoCloseable {
   private final VisionLanguageModel model;
   private final Device device;
   private final Workspace workspace;
+  private DeviceMemory memory;
+  private @Nullable Tensor features;
 
   VisionRank(VisionLanguageModel model, Device device) {
     this.model = model;
     this.device = device;
     workspace = new Workspace(device);
+    memory = device.allocateRegion();
   }
 
   Device device() {
@@ -25,38 +29,39 @@ final class VisionRank implements AutoCloseable {
   }
 
   /**
-   * Features in memory of their own.
+   * Features, until the next slices are encoded.
    *
    * @param rows [slices * query_num, hidden_size]
    */
-  record Encoded(Device device, Tensor rows, DeviceMemory memory) implements AutoCloseable {
-    @Override
-    public void close() {
-      memory.close();
-    }
-  }
+  record Encoded(Device device, Tensor rows) {}
 
   /** Encodes slices; the device may still be at work when this returns. */
   Encoded encode(List<ProcessedSlice> slices) {
-    VisionLanguageModel.Spec spec = model.spec();
-    DeviceMemory memory = device.allocateRegion();
-    boolean done = false;
-    try {
-      Tensor rows =
-          memory.allocate(
-              device.activationType(), slices.size() * spec.queryNum(), spec.hiddenSize());
-      model.encodeImages(slices, rows, workspace);
-      done = true;
-      return new Encoded(device, rows, memory);
-    } finally {
-      if (!done) {
-        memory.close();
-      }
+    int count = slices.size() * model.spec().queryNum();
+    Tensor rows = rows(count).rows(0, count);
+    model.encodeImages(slices, rows, workspace);
+    return new Encoded(device, rows);
+  }
+
+  /** Stays allocated: allocating and freeing stop a device's work. */
+  private Tensor rows(int count) {
+    Tensor held = features;
+    if (held == null || held.rows() < count) {
+      features = null;
+      memory.close();
+      memory = device.allocateRegion();
+      held = memory.allocate(device.activationType(), count, model.spec().hiddenSize());
+      features = held;
     }
+    return held;
   }
 
   @Override
   public void close() {
-    workspace.close();
+    try {
+      memory.close();
+    } finally {
+      workspace.close();
+    }
   }
 }

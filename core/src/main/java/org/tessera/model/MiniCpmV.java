@@ -33,6 +33,7 @@ final class MiniCpmV implements VisionLanguageModel {
   /** What a byte of red, green or blue stands for: F32 [3, 256]. */
   private final Tensor pixelValues;
 
+  private final GridInts segmentStarts;
   private final Qwen2 llm;
   private final Optional<SiglipVision> vpm;
   private final Optional<Resampler> resampler;
@@ -44,6 +45,7 @@ final class MiniCpmV implements VisionLanguageModel {
     patchSize = processor.patchSize();
     pixelValues = weights.region().allocate(DType.F32, 3, 256);
     device.upload(processor.normalisedValues(), pixelValues);
+    segmentStarts = new GridInts(device, weights.region());
     VisionConfig vision = config.visionConfig();
     llm = new Qwen2(weights.at("llm"), config, rank);
     vpm =
@@ -67,7 +69,7 @@ final class MiniCpmV implements VisionLanguageModel {
   public void encodeImages(List<ProcessedSlice> slices, Tensor out, Workspace workspace) {
     List<PatchGrid> grids = slices.stream().map(ProcessedSlice::grid).toList();
     try (var scope = workspace.open()) {
-      Segments segments = segments(grids, workspace);
+      Segments segments = segments(grids);
       Tensor patches = patches(slices, workspace);
       Tensor encoded = workspace.allocate(patches.rows(), config.visionConfig().hiddenSize());
       vpm().forward(patches, grids, segments, encoded, workspace);
@@ -100,15 +102,18 @@ final class MiniCpmV implements VisionLanguageModel {
             "this model was loaded without its vision tower and answers to text alone"));
   }
 
-  static Segments segments(List<PatchGrid> grids, Workspace workspace) {
+  /** The patches of each grid, packed one after the other. */
+  Segments segments(List<PatchGrid> grids) {
+    int longest = grids.stream().mapToInt(PatchGrid::patchCount).max().orElse(0);
+    return new Segments(segmentStarts.of(grids, () -> starts(grids)), grids.size(), longest);
+  }
+
+  private static int[] starts(List<PatchGrid> grids) {
     int[] starts = new int[grids.size() + 1];
-    int longest = 0;
     for (int i = 0; i < grids.size(); i++) {
-      int count = grids.get(i).patchCount();
-      starts[i + 1] = starts[i] + count;
-      longest = Math.max(longest, count);
+      starts[i + 1] = starts[i] + grids.get(i).patchCount();
     }
-    return new Segments(workspace.upload(starts), grids.size(), longest);
+    return starts;
   }
 
   /** The patches of all slices: [patches, channels * patch * patch]. */

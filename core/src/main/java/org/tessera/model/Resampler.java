@@ -1,8 +1,9 @@
 package org.tessera.model;
 
-import java.util.Arrays;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 import org.tessera.config.ModelConfig;
+import org.tessera.device.Device.DeviceMemory;
 import org.tessera.device.Workspace;
 import org.tessera.image.PatchGrid;
 import org.tessera.ops.Activation;
@@ -44,8 +45,13 @@ final class Resampler {
   private final Tensor lnPostBias;
   private final Matrix proj;
 
-  /** The sine-cosine table of as many positions as pictures have needed so far. */
-  private float[] positionTable = new float[0];
+  private final DeviceMemory region;
+
+  /** Of each patch its column, then of each its row; then the ids and the starts of the queries. */
+  private final GridInts ids;
+
+  /** The sine-cosine table of as many positions as pictures have needed so far, or of more. */
+  private @Nullable Tensor positionTable;
 
   /** The learned queries, normalised and projected: [queryCount, width]. */
   private final Tensor queries;
@@ -54,6 +60,8 @@ final class Resampler {
     this.rank = rank;
     this.ops = rank.ops();
     this.width = config.hiddenSize();
+    this.region = weights.region();
+    this.ids = new GridInts(rank.device(), region);
     this.queryCount = config.queryNum();
     int headCount = width / NOMINAL_HEAD_WIDTH;
     this.heads = new Heads(headCount, headCount, width / headCount);
@@ -111,16 +119,17 @@ final class Resampler {
 
       Tensor values = workspace.allocate(patches.rows(), width);
       ops.linear(x, valueProj, valueBias, Activation.NONE, values);
-      addPositions(x, grids, workspace);
+      Tensor ints = ids.of(grids, () -> ids(grids));
+      addPositions(x, grids, ints);
       Tensor keys = projected;
       ops.linear(x, keyProj, keyBias, Activation.NONE, keys);
 
       Tensor attended = workspace.allocate(out.rows(), width);
       ops.attention(
-          repeatedQueries(grids.size(), workspace),
+          repeatedQueries(ints, x.rows(), out.rows(), workspace),
           keys,
           values,
-          querySegments(grids.size(), workspace),
+          querySegments(ints, x.rows(), grids.size()),
           segments,
           heads,
           (float) (1 / Math.sqrt(heads.width())),
@@ -132,59 +141,62 @@ final class Resampler {
     }
   }
 
-  private Tensor repeatedQueries(int times, Workspace workspace) {
-    int[] ids = new int[times * queryCount];
-    for (int i = 0; i < ids.length; i++) {
-      ids[i] = i % queryCount;
+  private int[] ids(List<PatchGrid> grids) {
+    int patchCount = grids.stream().mapToInt(PatchGrid::patchCount).sum();
+    int queryRows = grids.size() * queryCount;
+    int[] ints = new int[2 * patchCount + queryRows + grids.size() + 1];
+    int next = 0;
+    for (PatchGrid grid : grids) {
+      for (int i = 0; i < grid.rows(); i++) {
+        for (int j = 0; j < grid.columns(); j++) {
+          ints[next] = j;
+          ints[patchCount + next++] = i;
+        }
+      }
     }
-    Tensor repeated = workspace.allocate(ids.length, width);
-    ops.gatherRows(queries, workspace.upload(ids), repeated);
+    int queries = 2 * patchCount;
+    for (int i = 0; i < queryRows; i++) {
+      ints[queries + i] = i % queryCount;
+    }
+    for (int i = 0; i <= grids.size(); i++) {
+      ints[queries + queryRows + i] = i * queryCount;
+    }
+    return ints;
+  }
+
+  private Tensor repeatedQueries(Tensor ints, int patchCount, int rows, Workspace workspace) {
+    Tensor repeated = workspace.allocate(rows, width);
+    ops.gatherRows(queries, ints.columns(2 * patchCount, 2 * patchCount + rows), repeated);
     return repeated;
   }
 
-  private Segments querySegments(int count, Workspace workspace) {
-    int[] starts = new int[count + 1];
-    for (int i = 0; i <= count; i++) {
-      starts[i] = i * queryCount;
-    }
-    return new Segments(workspace.upload(starts), count, queryCount);
+  private Segments querySegments(Tensor ints, int patchCount, int count) {
+    int starts = 2 * patchCount + count * queryCount;
+    return new Segments(ints.columns(starts, starts + count + 1), count, queryCount);
   }
 
   /**
    * Adds the position of each patch: its column in the left half of the row, its row in the right.
    */
-  private void addPositions(Tensor x, List<PatchGrid> grids, Workspace workspace) {
+  private void addPositions(Tensor x, List<PatchGrid> grids, Tensor ints) {
     int patchCount = x.rows();
     int longestSide =
         grids.stream().mapToInt(grid -> Math.max(grid.rows(), grid.columns())).max().orElse(0);
-    int[] rowIds = new int[patchCount];
-    int[] columnIds = new int[patchCount];
-    int next = 0;
-    for (PatchGrid grid : grids) {
-      for (int i = 0; i < grid.rows(); i++) {
-        for (int j = 0; j < grid.columns(); j++) {
-          rowIds[next] = i;
-          columnIds[next++] = j;
-        }
-      }
-    }
-    try (var scope = workspace.open()) {
-      Tensor table = workspace.allocate(longestSide, width / 2);
-      rank.device().upload(positionTable(longestSide), table);
-      ops.addRows(workspace.upload(columnIds), table, x.columns(0, width / 2));
-      ops.addRows(workspace.upload(rowIds), table, x.columns(width / 2, width));
-    }
+    Tensor table = positionTable(longestSide);
+    ops.addRows(ints.columns(0, patchCount), table, x.columns(0, width / 2));
+    ops.addRows(ints.columns(patchCount, 2 * patchCount), table, x.columns(width / 2, width));
   }
 
-  /** The table depends on nothing but its length. */
-  private float[] positionTable(int positions) {
-    int columns = width / 2;
-    if (positionTable.length < positions * columns) {
-      positionTable = sineCosineTable(positions, columns);
+  private Tensor positionTable(int positions) {
+    Tensor table = positionTable;
+    if (table == null || table.rows() < positions) {
+      // What is outgrown stays allocated: twice the size each time keeps that below this.
+      int rows = table == null ? positions : Math.max(positions, 2 * table.rows());
+      table = region.allocate(rank.device().activationType(), rows, width / 2);
+      rank.device().upload(sineCosineTable(rows, width / 2), table);
+      positionTable = table;
     }
-    return positionTable.length == positions * columns
-        ? positionTable
-        : Arrays.copyOf(positionTable, positions * columns);
+    return table;
   }
 
   /**

@@ -27,6 +27,7 @@ final class SiglipVision {
   private final Matrix patchEmbedding;
   private final Tensor patchBias;
   private final Tensor positionEmbedding;
+  private final GridInts positionIds;
   private final List<EncoderLayer> layers;
   private final Tensor postLayernormWeight;
   private final Tensor postLayernormBias;
@@ -44,6 +45,7 @@ final class SiglipVision {
             .matrix("weight", Shape.of(width, config.numChannels(), patch, patch));
     patchBias = embeddings.at("patch_embedding").vector("bias", width);
     positionEmbedding = embeddings.at("position_embedding").table("weight", positions, width);
+    positionIds = new GridInts(rank.device(), weights.region());
     layers = new ArrayList<>();
     for (int i = 0; i < layerCount; i++) {
       layers.add(new EncoderLayer(weights.at("encoder.layers." + i), config, rank));
@@ -61,30 +63,23 @@ final class SiglipVision {
    */
   void forward(
       Tensor patches, List<PatchGrid> grids, Segments segments, Tensor out, Workspace workspace) {
-    embed(patches, grids, out, workspace);
-    encode(out, segments, workspace);
+    try (var scope = workspace.open()) {
+      Tensor hidden = workspace.allocate(out.rows(), out.columns());
+      embed(patches, grids, hidden);
+      for (EncoderLayer layer : layers) {
+        layer.forward(hidden, segments, workspace);
+      }
+      ops.layerNorm(hidden, postLayernormWeight, postLayernormBias, config.layerNormEps(), out);
+    }
   }
 
   /** Patch and position embeddings. */
-  void embed(Tensor patches, List<PatchGrid> grids, Tensor out, Workspace workspace) {
-    try (var scope = workspace.open()) {
-      ops.linear(patches, patchEmbedding, patchBias, Activation.NONE, out);
-      ops.addRows(workspace.upload(positionIds(grids)), positionEmbedding, out);
-    }
+  void embed(Tensor patches, List<PatchGrid> grids, Tensor out) {
+    ops.linear(patches, patchEmbedding, patchBias, Activation.NONE, out);
+    ops.addRows(positionIds.of(grids, () -> bucketIds(grids)), positionEmbedding, out);
   }
 
-  private void encode(Tensor hidden, Segments segments, Workspace workspace) {
-    for (EncoderLayer layer : layers) {
-      layer.forward(hidden, segments, workspace);
-    }
-    try (var scope = workspace.open()) {
-      Tensor normed = workspace.allocate(hidden.rows(), hidden.columns());
-      ops.layerNorm(hidden, postLayernormWeight, postLayernormBias, config.layerNormEps(), normed);
-      ops.copy(normed, hidden);
-    }
-  }
-
-  private int[] positionIds(List<PatchGrid> grids) {
+  private int[] bucketIds(List<PatchGrid> grids) {
     int side = config.patchesPerSide();
     int[] ids = new int[grids.stream().mapToInt(PatchGrid::patchCount).sum()];
     int next = 0;

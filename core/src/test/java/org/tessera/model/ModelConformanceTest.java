@@ -96,11 +96,11 @@ class ModelConformanceTest {
     ProcessedSlice slice = slices(chat).getFirst();
     List<PatchGrid> grids = List.of(slice.grid());
     try (Workspace workspace = new Workspace(device)) {
-      Segments segments = MiniCpmV.segments(grids, workspace);
+      Segments segments = model.segments(grids);
       Tensor patches = model.patches(List.of(slice), workspace);
       Tensor hidden =
           workspace.allocate(patches.rows(), config.model().visionConfig().hiddenSize());
-      model.vpm().embed(patches, grids, hidden, workspace);
+      model.vpm().embed(patches, grids, hidden);
       assertClose(device.download(hidden), expected.get(embeddings));
       model.vpm().forward(patches, grids, segments, hidden, workspace);
       assertClose(device.download(hidden), expected.get(chat.name() + ".vpm_last_hidden_state"));

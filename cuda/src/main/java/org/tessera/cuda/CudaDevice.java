@@ -187,13 +187,23 @@ public final class CudaDevice implements Device {
     staging.upload(source, destination.memory().address(), destination.dtype());
   }
 
-  /** Copies bytes from the host to the beginning of device memory, as {@code upload} does ints. */
-  void upload(byte[] source, MemorySegment destination) {
-    if (source.length > destination.byteSize()) {
-      throw new IllegalArgumentException(
-          "%d bytes for memory of %d".formatted(source.length, destination.byteSize()));
+  /**
+   * Copies arrays of bytes from the host to device memory, as {@code upload} does ints. What lies
+   * between the arrays may be written too.
+   *
+   * @param places where each array begins in {@code destination}, ascending
+   */
+  void upload(List<byte[]> sources, long[] places, MemorySegment destination) {
+    long end = 0;
+    for (int i = 0; i < places.length; i++) {
+      require(places[i] >= end, "arrays of bytes that lie over one another");
+      end = places[i] + sources.get(i).length;
     }
-    staging.upload(source, destination.address());
+    if (end > destination.byteSize()) {
+      throw new IllegalArgumentException(
+          "%d bytes for memory of %d".formatted(end, destination.byteSize()));
+    }
+    staging.upload(sources, places, destination.address());
   }
 
   /**

@@ -33,6 +33,11 @@ final class CudaOps implements Ops {
 
   private static final int MAX_BLOCKS = 1 << 16;
 
+  private static final int WARP_THREADS = 32;
+
+  /** As norm.cu has it. */
+  private static final int NORM_WARP_COLUMNS = 1280;
+
   private final CudaDevice device;
   private final CudaStream stream;
   private final DType type;
@@ -148,8 +153,9 @@ final class CudaOps implements Ops {
         .real(eps)
         .pointer(out)
         .integer(out.rowStride())
+        .integer(x.rows())
         .integer(x.columns())
-        .launch(stream, x.rows(), 1, 1, BLOCK_THREADS, 0);
+        .launch(stream, normBlocks(x), 1, 1, BLOCK_THREADS, 0);
   }
 
   @Override
@@ -167,8 +173,16 @@ final class CudaOps implements Ops {
         .real(eps)
         .pointer(out)
         .integer(out.rowStride())
+        .integer(x.rows())
         .integer(x.columns())
-        .launch(stream, x.rows(), 1, 1, BLOCK_THREADS, 0);
+        .launch(stream, normBlocks(x), 1, 1, BLOCK_THREADS, 0);
+  }
+
+  /** A warp takes a short row alone. */
+  private static int normBlocks(Tensor x) {
+    return x.columns() <= NORM_WARP_COLUMNS
+        ? Math.ceilDiv(x.rows(), BLOCK_THREADS / WARP_THREADS)
+        : x.rows();
   }
 
   @Override

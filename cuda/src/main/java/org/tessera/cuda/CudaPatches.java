@@ -47,21 +47,18 @@ final class CudaPatches {
     // Behind the pixels, of each patch: where it begins, and the bytes of a row of its picture.
     MemorySegment memory = memory(pictureBytes + 2L * rows * DType.I32.bytes());
     int[] places = new int[2 * rows];
+    long[] offsets = new long[pictures.size()];
     long offset = 0;
     int row = 0;
-    for (Pixels picture : pictures) {
-      int rowBytes = picture.width() * channels;
-      device.upload(picture.bytes(), memory.asSlice(offset));
-      for (int i = 0; i < picture.patchCount(); i++, row++) {
-        int top = i / picture.patchColumns() * side;
-        int left = i % picture.patchColumns() * side;
-        places[row] = (int) offset + top * rowBytes + left * channels;
-        places[rows + row] = rowBytes;
-      }
+    for (int i = 0; i < offsets.length; i++) {
+      Pixels picture = pictures.get(i);
+      offsets[i] = offset;
+      row = write(places, row, picture, (int) offset, channels, side);
       offset += aligned(picture.bytes().length);
     }
     Tensor onDevice = Tensor.of(DType.I32, 2, rows, memory.asSlice(offset, 8L * rows));
     device.upload(places, onDevice);
+    device.upload(pictures.stream().map(Pixels::bytes).toList(), offsets, memory);
     kernels
         .get("patches.cu", "patches")
         .arguments()
@@ -74,6 +71,19 @@ final class CudaPatches {
         .pointer(out)
         .integer(out.rowStride())
         .launch(device.stream(), Math.min(rows, MAX_BLOCKS), 1, 1, BLOCK_THREADS, 0);
+  }
+
+  /** Writes the places of a picture's patches, from {@code row} on; returns the row after them. */
+  private static int write(
+      int[] places, int row, Pixels picture, int offset, int channels, int side) {
+    int rowBytes = picture.width() * channels;
+    for (int top = 0; top < picture.patchRows(); top++) {
+      for (int left = 0; left < picture.patchColumns(); left++, row++) {
+        places[row] = offset + side * (top * rowBytes + left * channels);
+        places[places.length / 2 + row] = rowBytes;
+      }
+    }
+    return row;
   }
 
   private static long aligned(long bytes) {
