@@ -53,7 +53,7 @@ record CudaTuning(
   }
 
   static CudaTuning defaults() {
-    return new CudaTuning(Gemv.SINGLE, 2, 0, false, 8, 8, false);
+    return new CudaTuning(Gemv.SINGLE, 2, 0, false, 8, 8, true);
   }
 
   /**

@@ -52,12 +52,12 @@ class CudaTuningGpuIT {
     }
   }
 
-  /** Queries, keys and values by the same kernels, and attention by products of warpgroups. */
+  /** Attention as on cards without products of warpgroups. */
   @Nested
-  class Warpgroups extends AttentionConformance {
+  class WithoutWarpgroups extends AttentionConformance {
     @RegisterExtension
     static final GpuDevice GPU =
-        new GpuDevice(DType.BF16, new CudaTuning(Gemv.SINGLE, 2, 8, false, 16, 1, true));
+        new GpuDevice(DType.BF16, new CudaTuning(Gemv.SINGLE, 2, 8, false, 16, 1, false));
 
     @Override
     protected Device openDevice() {
@@ -74,10 +74,10 @@ class CudaTuningGpuIT {
   }
 
   @Nested
-  class WarpgroupsF16 extends AttentionConformance {
+  class WithoutWarpgroupsF16 extends AttentionConformance {
     @RegisterExtension
     static final GpuDevice GPU =
-        new GpuDevice(DType.F16, new CudaTuning(Gemv.CLUSTERS, 1, -1, false, 8, 1, true));
+        new GpuDevice(DType.F16, new CudaTuning(Gemv.CLUSTERS, 1, -1, false, 8, 1, false));
 
     @Override
     protected Device openDevice() {

@@ -32,8 +32,12 @@ class TensorParallelGpuIT {
   private static final int TOKENS = 48;
   private static final double MAX_ERROR = 2e-2;
 
+  /**
+   * Not both ranks on one card: kernels that started early and wait for a sum of one rank would
+   * hold the multiprocessors that the other rank's need.
+   */
   @ParameterizedTest
-  @EnumSource(names = "FOUR_CARDS_KERNELS", mode = EnumSource.Mode.EXCLUDE)
+  @EnumSource(names = {"TWO_CARDS_KERNELS", "TWO_CARDS_NCCL"})
   void cutInTwoTheAnswersAreTheSame(Setting setting, TestReporter reporter) {
     // A device of the group would wait for the other ranks.
     try (CudaDevice alone = GpuGroup.open(1, /* differentCards= */ false, DType.BF16).getFirst();
