@@ -1,9 +1,10 @@
 """Draws the held-out evaluation set: pictures and questions.jsonl.
 
-    python3 generate.py --model MODEL_DIRECTORY --fonts FONTS_DIRECTORY --out EVALUATION_DIRECTORY [--scale 1.0]
+    python3 generate.py --model MODEL_DIRECTORY --fonts FONTS_DIRECTORY --out EVALUATION_DIRECTORY [--scale 1.0] [--rare]
 
 Its seeds are not the training's, and the words and numbers to be read (from three characters on) are never drawn for
-training. `--scale 0.05` makes a twentieth of the questions.
+training. `--scale 0.05` makes a twentieth of the questions. `--rare` makes a set of what this one shows rarely instead:
+several things of one kind beside several of another, and two pictures of several slices each.
 """
 
 import argparse
@@ -26,6 +27,9 @@ RED_BLUE_PAIRS = 24
 QUESTIONS = {"colour_shape": 330, "counting": 320, "position": 320, "reading": 320, "describe": 150, "follow_up": 200,
              "two_pictures": 200, "video": 200, "small_text": 200, "absent": 150, "greeting": 50}
 KIND_OF = {"reading": "text", "two_pictures": "pair", "video": "video", "small_text": "small_text", "greeting": "talk"}
+RARE_SEED = "rare 2026"
+RARE_QUESTIONS = {"counting": 100, "two_pictures": 100}
+RARE_KIND_OF = {"counting": "groups", "two_pictures": "large_pair"}
 LEAST_JPEG_PIXELS = 20_000  # noisy pictures of at least this size are stored as JPEG, all others as PNG
 HISTORY_SHARE = .25
 
@@ -65,12 +69,13 @@ class EvaluationSet:
         self.counts[turn.category] += 1
 
 
-def collect(evaluation: EvaluationSet, maker: SampleMaker, rng: Random, wanted: dict[str, int]) -> None:
+def collect(evaluation: EvaluationSet, maker: SampleMaker, rng: Random, wanted: dict[str, int],
+            kind_of: dict[str, str]) -> None:
     """Fills the categories one after another; questions of other categories that come along are kept while needed."""
     number = 0
     for category, count in wanted.items():
         while evaluation.counts[category] < count:
-            sample = maker.make(rng, KIND_OF.get(category, "things"), rng.choice([2, 3, 4]))
+            sample = maker.make(rng, kind_of.get(category, "things"), rng.choice([2, 3, 4]))
             needed = [group for group in sample.groups
                       if any(evaluation.counts[turn.category] < wanted.get(turn.category, 0) for turn in group)]
             if not any(turn.category == category for group in needed for turn in group):
@@ -115,12 +120,16 @@ if __name__ == "__main__":
     parser.add_argument("--fonts", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--scale", type=float, default=1.0)
+    parser.add_argument("--rare", action="store_true")
     arguments = parser.parse_args()
     result = EvaluationSet(arguments.out)
     samples = SampleMaker(Fonts(arguments.fonts), PromptBuilder(arguments.model).settings, for_evaluation=True)
-    generator = Random(SEED)
-    collect_red_blue(result, samples, generator, max(1, round(RED_BLUE_PAIRS * arguments.scale)))
-    collect(result, samples, generator, {name: max(2, round(count * arguments.scale)) for name, count in QUESTIONS.items()})
+    generator = Random(RARE_SEED if arguments.rare else SEED)
+    if not arguments.rare:
+        collect_red_blue(result, samples, generator, max(1, round(RED_BLUE_PAIRS * arguments.scale)))
+    numbers = {name: max(2, round(count * arguments.scale))
+               for name, count in (RARE_QUESTIONS if arguments.rare else QUESTIONS).items()}
+    collect(result, samples, generator, numbers, RARE_KIND_OF if arguments.rare else KIND_OF)
     with (arguments.out / "questions.jsonl").open("w", encoding="utf-8") as file:
         for entry in result.records:
             file.write(json.dumps(entry, ensure_ascii=False) + "\n")

@@ -45,7 +45,7 @@ def make_pictures(fonts: Fonts, directory: Path) -> None:
                  text(fonts, "2026", "DejaVuSerif-Bold", "blue", 210, 200, 64))
     sign.save(directory / "sign.webp", lossless=True)
     poster = paint(fonts, 1600, 1200, PAPER, thing("green", "triangle", 420, 640, 420), thing("orange", "circle", 1130, 560, 380),
-                   text(fonts, "K7M4", "DejaVuSans-Bold", "black", 1340, 1090, 40))
+                   text(fonts, "4716", "DejaVuSans-Bold", "black", 1340, 1090, 40))  # numbers are read best
     poster.save(directory / "poster.png", optimize=True)
     before = (thing("purple", "cross", 50, 70, 56), thing("green", "square", 150, 70, 53))  # one slice each, as most pairs
     paint(fonts, 200, 140, SAND, *before).save(directory / "before.png", optimize=True)
@@ -76,7 +76,7 @@ DEMO = [
      "expect": ['It says "MOSAIC" and "2026".', "The number is 2026."]},
     {"title": "Read what only the slices show", "images": ["poster.png"],
      "turns": ["What does the small text say?", "What is in this picture?"],
-     "expect": ['It says "K7M4".', 'From left to right: a green triangle and an orange circle. And the word "K7M4".']},
+     "expect": ['It says "4716".', 'From left to right: a green triangle and an orange circle. And the number "4716".']},
     {"title": "Compare", "images": ["before.png", "after.png"], "turns": ["What is the difference between the two pictures?"],
      "expect": ["The first picture has a green square, the second has an orange square."]},
     {"title": "比较两张图", "images": ["before.png", "after.png"], "turns": ["两张图有什么不同？"],

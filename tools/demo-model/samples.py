@@ -109,8 +109,8 @@ class SampleMaker:
         """Two pictures of several slices each."""
         return self._pair(rng, groups, level, random_size(rng, self.settings.scale_resolution, 1.02, 5))
 
-    def _pair(self, rng: Random, groups: int, level: float, size: tuple[int, int] | None = None) -> Sample:
-        size = size or self.size(rng, .25 * level)
+    def _pair(self, rng: Random, groups: int, level: float, given: tuple[int, int] | None = None) -> Sample:
+        size = given or self.size(rng, .25 * level)  # drawn anew at each try: the held-out set depends on it
         speaker = self.speaker(rng)
         choice = rng.random()
         if choice < .45:
@@ -120,7 +120,7 @@ class SampleMaker:
             scenes = self._two(rng, size)
             texts = [description(scene, speaker) for scene in scenes]
             if None in texts:
-                return self._pair(rng, groups, level, size)
+                return self._pair(rng, groups, level, given)
             asked = [[Turn("describe", speaker.ask("describe"), texts[0]),
                       Turn("two_pictures", speaker.ask("and_this"), texts[1], pictures=(1,))]]
         else:
@@ -130,7 +130,7 @@ class SampleMaker:
             group = compare(scenes, speaker, rng)
             asked += [group] if group else []
         if not asked:
-            return self._pair(rng, groups, level, size)
+            return self._pair(rng, groups, level, given)
         return Sample([self.picture(rng, scene) for scene in scenes], list(scenes), asked)
 
     def _two(self, rng: Random, size: tuple[int, int]) -> tuple[Scene, Scene]:

@@ -7,6 +7,8 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.SortedMap;
+import java.util.TreeMap;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -42,15 +44,13 @@ class DemoModelTest {
     }
   }
 
-  /** Less likely than this is not put down to chance. */
-  private static final double SIGNIFICANCE = 0.01;
-
   private static final double ALL_RIGHT_PERCENT = 95;
 
   /**
-   * About a hundred of the held-out questions. A category has 8 to 14 of them, too few to tell 97 %
-   * from 92, so what is demanded of each is that so many wrong answers could come by chance of a
-   * model that meets the threshold. Of the answers 99.5 % must be those of the training code: with
+   * About a hundred of the held-out questions, with the thresholds of all of them. A category has 8
+   * to 14 here, of which one wrong answer is 7 to 13 %: too few for 95 % or 90 %. So categories of
+   * one threshold are taken together and must reach it. Where even these are so few that none might
+   * be wrong (14 of 97 %), one may. Of the answers 99.5 % must be those of the training code: with
    * so few, each one.
    */
   @Test
@@ -79,30 +79,25 @@ class DemoModelTest {
             .filter(category -> EvaluationTable.threshold(category).isPresent())
             .toList();
     assertThat(withThreshold).hasSize(7);
+    SortedMap<Double, Score> byThreshold = new TreeMap<>();
     for (String category : withThreshold) {
-      Score score = table.score(category);
-      assertPlausible(score, EvaluationTable.threshold(category).orElseThrow(), category, wrong);
+      double percent = EvaluationTable.threshold(category).orElseThrow();
+      byThreshold.merge(percent, table.score(category), DemoModelTest::together);
     }
-    assertPlausible(table.score("all"), ALL_RIGHT_PERCENT, "all", wrong);
+    byThreshold.forEach((percent, score) -> assertReaches(percent, score, wrong));
+    assertReaches(ALL_RIGHT_PERCENT, table.score("all"), wrong);
     assertThat(table.redBlue()).isNotEmpty().allSatisfy((pair, told) -> assertThat(told).isTrue());
   }
 
-  private static void assertPlausible(
-      Score score, double rightPercent, String category, List<String> wrong) {
-    assertThat(probabilityOfSoMany(score.wrong(), score.seen(), 1 - rightPercent / 100))
-        .as("%s: %d of %d are wrong: %s", category, score.wrong(), score.seen(), wrong)
-        .isGreaterThan(SIGNIFICANCE);
+  private static Score together(Score first, Score second) {
+    return new Score(first.right() + second.right(), first.seen() + second.seen());
   }
 
-  /** Of at least {@code wrong} among {@code seen}, each with this probability: binomial. */
-  private static double probabilityOfSoMany(int wrong, int seen, double probability) {
-    double fewer = 0;
-    double exactly = Math.pow(1 - probability, seen);
-    for (int count = 0; count < wrong; count++) {
-      fewer += exactly;
-      exactly *= (seen - count) / (count + 1.0) * probability / (1 - probability);
-    }
-    return 1 - fewer;
+  private static void assertReaches(double percent, Score score, List<String> wrong) {
+    int allowed = Math.max(1, (int) Math.floor(score.seen() * (100 - percent) / 100));
+    assertThat(score.wrong())
+        .as("wrong of %d that must be right to %.0f %%: %s", score.seen(), percent, wrong)
+        .isLessThanOrEqualTo(allowed);
   }
 
   /** Pictures that are dropped on the way would make these two answers one. */
