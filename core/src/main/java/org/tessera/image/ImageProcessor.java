@@ -2,6 +2,9 @@ package org.tessera.image;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.Supplier;
+import java.util.stream.IntStream;
+import java.util.stream.Stream;
 import org.tessera.api.Image;
 import org.tessera.config.PreprocessorConfig;
 import org.tessera.error.CheckpointException;
@@ -39,6 +42,7 @@ public final class ImageProcessor {
         "scale_resolution must be from patch_size to 16384, not " + scaleResolution);
     require(mean.length == CHANNELS, "norm_mean must hold 3 values, not " + mean.length);
     require(std.length == CHANNELS, "norm_std must hold 3 values, not " + std.length);
+    PixelKernels.best(); // when the first picture comes they shall be compiled
     this.patchSize = patchSize;
     this.scaleResolution = scaleResolution;
     this.sliceMode = sliceMode;
@@ -96,22 +100,34 @@ public final class ImageProcessor {
     Size source = new Size(picture.width(), picture.height());
     SlicePlan plan = plan(source, maxSliceNums);
     List<ProcessedSlice> slices = new ArrayList<>(plan.sliceCount());
-    slices.add(
-        slice(
-            sliceMode
-                ? PillowBicubic.resize(picture, plan.overview())
-                : crop(picture, 0, 0, plan.overview())));
+    // The two resizes are independent of each other, and each has too little work for all cores.
+    List<Image.Rgb> resized =
+        Stream.<Supplier<Image.Rgb>>of(
+                () -> overview(picture, plan.overview()),
+                () ->
+                    plan.refined().map(size -> PillowBicubic.resize(picture, size)).orElse(picture))
+            .parallel()
+            .map(Supplier::get)
+            .toList();
+    slices.add(slice(resized.getFirst()));
     if (plan.grid().isPresent()) {
       Grid grid = plan.grid().get();
-      Image.Rgb refined = PillowBicubic.resize(picture, plan.refined().orElseThrow());
       Size size = plan.slice().orElseThrow();
-      for (int row = 0; row < grid.rows(); row++) {
-        for (int column = 0; column < grid.columns(); column++) {
-          slices.add(slice(crop(refined, column * size.width(), row * size.height(), size)));
-        }
-      }
+      slices.addAll(
+          IntStream.range(0, grid.rows() * grid.columns())
+              .parallel()
+              .mapToObj(i -> {
+                int left = i % grid.columns() * size.width();
+                int top = i / grid.columns() * size.height();
+                return slice(crop(resized.getLast(), left, top, size));
+              })
+              .toList());
     }
     return new ProcessedImage(source, plan, slices);
+  }
+
+  private Image.Rgb overview(Image.Rgb picture, Size size) {
+    return sliceMode ? PillowBicubic.resize(picture, size) : crop(picture, 0, 0, size);
   }
 
   /**
