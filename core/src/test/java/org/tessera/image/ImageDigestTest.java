@@ -32,9 +32,17 @@ class ImageDigestTest {
 
   @Test
   void isStable() {
-    // Computed elsewhere: SHA-256 over the parts, each behind its length as eight bytes.
+    // Computed elsewhere: SHA-256 over the parts, each behind its length as eight bytes; the
+    // pixels'
+    // parts are the SHA-256 of each 256 KiB.
     assertThat(ImageDigest.of(picture("a", 2, 1), 9, "s").hex())
-        .isEqualTo("5a5bceb689a5b1513277d11f1bbf5695f9ff14f58487e95ee12a1253aa7e0d46");
+        .isEqualTo("759744accde0b57f0abae8f66b696583bd67bfc948ba57f7271174de39e356cf");
+    byte[] rgb = new byte[3 * 400 * 300];
+    for (int i = 0; i < rgb.length; i++) {
+      rgb[i] = (byte) (i * 7 >> 3);
+    }
+    assertThat(ImageDigest.of(new Image.Rgb("large", 400, 300, rgb), 9, "").hex())
+        .isEqualTo("5c22b55a3e565af27f6600db4bfb14a6aa9f3c67ce34ae108143a0abbbce7226");
   }
 
   private static Image.Rgb picture(String name, int width, int height) {
