@@ -4,15 +4,8 @@ import java.util.stream.IntStream;
 
 /** JPEG's colours to RGB, in libjpeg's fixed-point arithmetic and Pillow's. */
 final class JpegColours {
-  static final int BITS = 16;
-  static final int HALF = 1 << (BITS - 1);
-
-  /** What chroma adds to red and blue and takes from green. */
-  static final int RED_OF_CR = fixed(1.40200);
-
-  static final int GREEN_OF_CB = fixed(0.34414);
-  static final int GREEN_OF_CR = fixed(0.71414);
-  static final int BLUE_OF_CB = fixed(1.77200);
+  private static final int BITS = 16;
+  private static final int HALF = 1 << (BITS - 1);
 
   /** What one core converts at a time: whole pixels of three samples. */
   private static final int PIECE_SAMPLES = 3 << 16;
@@ -54,14 +47,13 @@ final class JpegColours {
     return samples;
   }
 
-  /** Converts one pixel in place. */
-  static void yccToRgb(byte[] samples, int at) {
+  private static void yccToRgb(byte[] samples, int at) {
     int luma = samples[at] & 0xff;
     int cb = (samples[at + 1] & 0xff) - 128;
     int cr = (samples[at + 2] & 0xff) - 128;
-    samples[at] = clamp(luma + ((RED_OF_CR * cr + HALF) >> BITS));
-    samples[at + 1] = clamp(luma + ((-GREEN_OF_CB * cb - GREEN_OF_CR * cr + HALF) >> BITS));
-    samples[at + 2] = clamp(luma + ((BLUE_OF_CB * cb + HALF) >> BITS));
+    samples[at] = clamp(luma + ((fixed(1.40200) * cr + HALF) >> BITS));
+    samples[at + 1] = clamp(luma + ((-fixed(0.34414) * cb - fixed(0.71414) * cr + HALF) >> BITS));
+    samples[at + 2] = clamp(luma + ((fixed(1.77200) * cb + HALF) >> BITS));
   }
 
   private static int fixed(double value) {

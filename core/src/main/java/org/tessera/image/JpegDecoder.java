@@ -11,10 +11,9 @@ import org.tessera.api.Image;
 import org.tessera.error.ImageException;
 
 /**
- * JPEG: baseline and progressive, grey, YCbCr, RGB, CMYK and YCCK. {@link BaselineJpeg} decodes the
- * samples of most pictures and the platform's libjpeg those of all others (accurate integer IDCT,
- * smooth chroma); which colours they mean is decided and computed here, as libjpeg-turbo and Pillow
- * do it.
+ * JPEG: baseline and progressive, grey, YCbCr, RGB, CMYK and YCCK. The platform's libjpeg decodes
+ * the samples (accurate integer IDCT, smooth chroma); which colours they mean is decided and
+ * computed here, as libjpeg-turbo and Pillow do it.
  */
 final class JpegDecoder {
   private static final int SOI = 0xd8;
@@ -37,8 +36,6 @@ final class JpegDecoder {
   private final byte[] bytes;
   private final ImageLimits limits;
   private final ByteArrayOutputStream picture;
-  private int width;
-  private int height;
   private int[] componentIds = {};
   private int[] horizontalSampling = {};
   private int[] verticalSampling = {};
@@ -57,13 +54,8 @@ final class JpegDecoder {
   static Decoded decode(String name, byte[] bytes, ImageLimits limits) throws IOException {
     JpegDecoder decoder = new JpegDecoder(name, bytes, limits);
     decoder.readSegments();
-    byte[] picture = decoder.picture.toByteArray();
-    Optional<byte[]> pixels = BaselineJpeg.rgb(picture, decoder.isYcc());
-    Image.Rgb rgb =
-        pixels.isPresent()
-            ? new Image.Rgb(name, decoder.width, decoder.height, pixels.get())
-            : decoder.toRgb(ImageReaders.readRaster("jpeg", picture));
-    return new Decoded(rgb, decoder.exif);
+    Raster raster = ImageReaders.readRaster("jpeg", decoder.picture.toByteArray());
+    return new Decoded(decoder.toRgb(raster), decoder.exif);
   }
 
   /** Walks the segments before the first scan and keeps all but applications' data and comments. */
@@ -127,8 +119,8 @@ final class JpegDecoder {
       throw new IOException("a second frame header");
     }
     int precision = data.get();
-    height = data.getShort() & 0xffff;
-    width = data.getShort() & 0xffff;
+    int height = data.getShort() & 0xffff;
+    int width = data.getShort() & 0xffff;
     int components = data.get() & 0xff;
     if (precision != 8) {
       throw unsupported("has " + precision + " bits a sample");

@@ -20,20 +20,25 @@ public final class PillowBicubic {
 
   /** The picture at another size; the same picture where it has that size. */
   public static Image.Rgb resize(Image.Rgb picture, Size size) {
+    return resize(picture, size, new ScalarPixels());
+  }
+
+  /** The same bytes, whichever the kernels. */
+  static Image.Rgb resize(Image.Rgb picture, Size size, PixelKernels kernels) {
     byte[] pixels = picture.rgb();
     if (size.width() != picture.width()) {
-      pixels = resizeColumns(pixels, picture.width(), picture.height(), size.width());
+      pixels = resizeColumns(pixels, picture.width(), picture.height(), size.width(), kernels);
     }
     if (size.height() != picture.height()) {
-      pixels = resizeRows(pixels, size.width(), picture.height(), size.height());
+      pixels = resizeRows(pixels, size.width(), picture.height(), size.height(), kernels);
     }
     return pixels == picture.rgb()
         ? picture
         : new Image.Rgb(picture.name(), size.width(), size.height(), pixels);
   }
 
-  private static byte[] resizeColumns(byte[] source, int width, int height, int newWidth) {
-    PixelKernels kernels = PixelKernels.best();
+  private static byte[] resizeColumns(
+      byte[] source, int width, int height, int newWidth, PixelKernels kernels) {
     ResizeWeights weights = ResizeWeights.of(width, newWidth, kernels.lanes());
     byte[] target = new byte[Math.multiplyExact(Math.multiplyExact(newWidth, height), CHANNELS)];
     forEachRow(
@@ -45,8 +50,8 @@ public final class PillowBicubic {
     return target;
   }
 
-  private static byte[] resizeRows(byte[] source, int width, int height, int newHeight) {
-    PixelKernels kernels = PixelKernels.best();
+  private static byte[] resizeRows(
+      byte[] source, int width, int height, int newHeight, PixelKernels kernels) {
     ResizeWeights weights = ResizeWeights.of(height, newHeight, /* lanes= */ 1);
     int stride = width * CHANNELS;
     byte[] target = new byte[Math.multiplyExact(stride, newHeight)];

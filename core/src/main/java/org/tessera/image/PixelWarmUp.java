@@ -3,38 +3,59 @@ package org.tessera.image;
 import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.function.Supplier;
 
 /**
- * Which kernels are in use. Until the compiler has seen much of it, code of the Vector API is a
- * hundred times slower than plain code: a first picture would take seconds. So it is run on numbers
- * that mean nothing, on a thread of its own, until it is the faster one.
+ * Which kernels are in use: plain ones at first, those with vectors once they are compiled. Until
+ * the compiler has seen much of it, code of the Vector API is a hundred times slower than plain
+ * code: a first picture would take seconds. So after the first picture, which it would slow down, a
+ * thread runs it on numbers that mean nothing until it is the faster one.
  */
 final class PixelWarmUp {
-  private static final long LONGEST_NANOS = Duration.ofSeconds(30).toNanos();
+  private static final Duration LONGEST = Duration.ofSeconds(30);
   private static final int WINS = 5;
   private static final int REPEATS = 20;
   private static final int PIXELS = 256;
 
-  /** One for the process: what it waits for, the JVM's compiler, is the process's too. */
-  private static final PixelWarmUp SHARED = new PixelWarmUp();
-
+  private final Supplier<Optional<PixelKernels>> faster;
+  private final Duration longest;
+  private final AtomicBoolean started = new AtomicBoolean();
   private volatile PixelKernels ready = new ScalarPixels();
 
-  private PixelWarmUp() {
-    withVectors()
-        .ifPresent(vectors ->
-            Thread.ofPlatform()
-                .name("tessera-pixel-warm-up")
-                .daemon()
-                .start(() -> {
-                  if (becomesFaster(vectors, new ScalarPixels())) {
-                    ready = vectors;
-                  }
-                }));
+  PixelWarmUp() {
+    this(PixelWarmUp::withVectors, LONGEST);
   }
 
-  static PixelKernels ready() {
-    return SHARED.ready;
+  /**
+   * @param faster kernels to change to, if this platform has them; asked for once
+   * @param longest after which plain loops stay, if the others have not become faster
+   */
+  PixelWarmUp(Supplier<Optional<PixelKernels>> faster, Duration longest) {
+    this.faster = faster;
+    this.longest = longest;
+  }
+
+  /** The fastest kernels so far. Every byte is the same. */
+  PixelKernels ready() {
+    return ready;
+  }
+
+  /** Starts the warm-up; again it does nothing. */
+  void start() {
+    if (!started.getAndSet(true)) {
+      faster
+          .get()
+          .ifPresent(kernels ->
+              Thread.ofPlatform()
+                  .name("tessera-pixel-warm-up")
+                  .daemon()
+                  .start(() -> {
+                    if (becomesFaster(kernels)) {
+                      ready = kernels;
+                    }
+                  }));
+    }
   }
 
   /**
@@ -48,14 +69,14 @@ final class PixelWarmUp {
         : Optional.empty();
   }
 
-  private static boolean becomesFaster(PixelKernels fast, PixelKernels plain) {
+  private boolean becomesFaster(PixelKernels fast) {
     List<Runnable> fastLoops = loops(fast);
-    List<Runnable> plainLoops = loops(plain);
+    List<Runnable> plainLoops = loops(new ScalarPixels());
     long start = System.nanoTime();
     for (int i = 0; i < fastLoops.size(); i++) {
       int wins = 0;
       while (wins < WINS) {
-        if (System.nanoTime() - start > LONGEST_NANOS) {
+        if (System.nanoTime() - start > longest.toNanos()) {
           return false;
         }
         boolean won = nanos(fastLoops.get(i)) < nanos(plainLoops.get(i));
@@ -73,28 +94,12 @@ final class PixelWarmUp {
     return System.nanoTime() - start;
   }
 
-  /** The same work of each kind, whatever the kernels take at a time. */
   private static List<Runnable> loops(PixelKernels kernels) {
-    int lanes = kernels.lanes();
-    int blocks = 16;
-    short[] coefficients = new short[blocks * PixelKernels.BLOCK];
-    int[] steps = new int[PixelKernels.BLOCK];
-    int[] spare = new int[lanes * PixelKernels.BLOCK];
-    int[] samples = new int[lanes * PixelKernels.BLOCK / 4];
-    byte[] row = new byte[PIXELS];
-    int[] sums = new int[PIXELS + 2];
     byte[] rgb = new byte[16 * PIXELS * PixelKernels.CHANNELS];
     byte[] resized = new byte[rgb.length];
-    ResizeWeights columns = ResizeWeights.of(PIXELS, PIXELS / 3, lanes);
-    ResizeWeights rows = ResizeWeights.of(16, 5, 1);
+    ResizeWeights columns = ResizeWeights.of(PIXELS, PIXELS / 3, kernels.lanes());
+    ResizeWeights rows = ResizeWeights.of(16, 5, /* lanes= */ 1);
     return List.of(
-        () -> {
-          for (int block = 0; block < blocks; block += lanes) {
-            kernels.invert(coefficients, block * PixelKernels.BLOCK, steps, spare, samples);
-          }
-        },
-        () -> kernels.widen(sums, PIXELS / 2, 4, 8, 7, row),
-        () -> kernels.yccToRgb(row, row, row, PIXELS, sums, rgb, 0),
         () -> kernels.resizeRow(rgb, 0, columns, resized, 0),
         () -> kernels.resizeColumns(rgb, PIXELS * PixelKernels.CHANNELS, rows, 2, resized));
   }

@@ -6,91 +6,9 @@ import java.util.Arrays;
 final class ScalarPixels implements PixelKernels {
   private static final int HALF = 1 << (WEIGHT_BITS - 1);
 
-  /** libjpeg looks samples up by their lowest ten bits; no encoder's picture needs more. */
-  static final int UNUSED_BITS = 22;
-
   @Override
   public int lanes() {
     return 1;
-  }
-
-  @Override
-  public void invert(short[] coefficients, int at, int[] steps, int[] spare, int[] samples) {
-    for (int k = 0; k < BLOCK; k++) {
-      spare[k] = coefficients[at + k] * steps[k];
-    }
-    for (int column = 0; column < 8; column++) {
-      line(spare, column, 8, InverseDct.COLUMN_SHIFT);
-    }
-    for (int row = 0; row < BLOCK; row += 8) {
-      line(spare, row, 1, InverseDct.ROW_SHIFT);
-    }
-    for (int i = 0; i < BLOCK / 4; i++) {
-      int packed = 0;
-      for (int k = 0; k < 4; k++) {
-        int sample = (spare[4 * i + k] << UNUSED_BITS >> UNUSED_BITS) + 128;
-        packed |= Math.max(0, Math.min(sample, 255)) << 8 * k;
-      }
-      samples[i] = packed;
-    }
-  }
-
-  private static void line(int[] s, int at, int step, int shift) {
-    int v1 = s[at + step];
-    int v2 = s[at + 2 * step];
-    int v3 = s[at + 3 * step];
-    int v5 = s[at + 5 * step];
-    int v6 = s[at + 6 * step];
-    int v7 = s[at + 7 * step];
-    int half = 1 << (shift - 1);
-    int even = (v2 + v6) * InverseDct.F_0_541;
-    int even2 = even - v6 * InverseDct.F_1_847;
-    int even3 = even + v2 * InverseDct.F_0_765;
-    int even0 = ((s[at] + s[at + 4 * step]) << InverseDct.BITS) + half;
-    int even1 = ((s[at] - s[at + 4 * step]) << InverseDct.BITS) + half;
-    int odd = (v7 + v3 + v5 + v1) * InverseDct.F_1_175;
-    int odd71 = (v7 + v1) * InverseDct.F_0_899;
-    int odd53 = (v5 + v3) * InverseDct.F_2_562;
-    int odd73 = odd - (v7 + v3) * InverseDct.F_1_961;
-    int odd51 = odd - (v5 + v1) * InverseDct.F_0_390;
-    int odd0 = v7 * InverseDct.F_0_298 - odd71 + odd73;
-    int odd1 = v5 * InverseDct.F_2_053 - odd53 + odd51;
-    int odd2 = v3 * InverseDct.F_3_072 - odd53 + odd73;
-    int odd3 = v1 * InverseDct.F_1_501 - odd71 + odd51;
-    s[at] = (even0 + even3 + odd3) >> shift;
-    s[at + step] = (even1 + even2 + odd2) >> shift;
-    s[at + 2 * step] = (even1 - even2 + odd1) >> shift;
-    s[at + 3 * step] = (even0 - even3 + odd0) >> shift;
-    s[at + 4 * step] = (even0 - even3 - odd0) >> shift;
-    s[at + 5 * step] = (even1 - even2 - odd1) >> shift;
-    s[at + 6 * step] = (even1 + even2 - odd2) >> shift;
-    s[at + 7 * step] = (even0 + even3 - odd3) >> shift;
-  }
-
-  @Override
-  public void widen(int[] sums, int count, int shift, int evenHalf, int oddHalf, byte[] out) {
-    widen(sums, 0, count, shift, evenHalf, oddHalf, out);
-  }
-
-  static void widen(
-      int[] sums, int from, int to, int shift, int evenHalf, int oddHalf, byte[] out) {
-    for (int i = from; i < to; i++) {
-      int near = 3 * sums[i + 1];
-      out[2 * i] = (byte) ((near + sums[i] + evenHalf) >> shift);
-      out[2 * i + 1] = (byte) ((near + sums[i + 2] + oddHalf) >> shift);
-    }
-  }
-
-  @Override
-  public void yccToRgb(
-      byte[] lumas, byte[] blues, byte[] reds, int count, int[] spare, byte[] rgb, int rgbAt) {
-    for (int x = 0; x < count; x++) {
-      int at = rgbAt + x * CHANNELS;
-      rgb[at] = lumas[x];
-      rgb[at + 1] = blues[x];
-      rgb[at + 2] = reds[x];
-      JpegColours.yccToRgb(rgb, at);
-    }
   }
 
   @Override

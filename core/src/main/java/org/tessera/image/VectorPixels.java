@@ -1,11 +1,7 @@
 package org.tessera.image;
 
-import java.lang.invoke.MethodHandles;
-import java.lang.invoke.VarHandle;
-import java.nio.ByteOrder;
 import jdk.incubator.vector.ByteVector;
 import jdk.incubator.vector.IntVector;
-import jdk.incubator.vector.ShortVector;
 import jdk.incubator.vector.VectorOperators;
 import jdk.incubator.vector.VectorShape;
 import jdk.incubator.vector.VectorShuffle;
@@ -19,17 +15,11 @@ final class VectorPixels implements PixelKernels {
   private static final VectorSpecies<Integer> INTS = IntVector.SPECIES_PREFERRED;
   private static final int LANES = INTS.length();
 
-  /** As many shorts, and, where this is supported, as many bytes, as there are ints in a vector. */
-  private static final VectorSpecies<Short> SHORTS =
-      VectorSpecies.of(short.class, VectorShape.forBitSize(INTS.vectorBitSize() / 2));
-
+  /** Where this is supported, as many bytes as there are ints in a vector. */
   private static final VectorSpecies<Byte> BYTES =
       VectorSpecies.of(byte.class, VectorShape.forBitSize(Math.max(INTS.vectorBitSize() / 4, 64)));
 
   private static final int HALF = 1 << (WEIGHT_BITS - 1);
-
-  private static final VarHandle PACKED =
-      MethodHandles.byteArrayViewVarHandle(int[].class, ByteOrder.LITTLE_ENDIAN);
 
   /** Whole pixels in a vector; the lanes behind them are not used. */
   private static final int PIXELS = LANES / CHANNELS;
@@ -54,141 +44,8 @@ final class VectorPixels implements PixelKernels {
     return LANES;
   }
 
-  @Override
-  public void invert(short[] coefficients, int at, int[] steps, int[] spare, int[] samples) {
-    for (int k = 0; k < BLOCK; k++) {
-      ((IntVector)
-              ShortVector.fromArray(SHORTS, coefficients, at + k * LANES)
-                  .convertShape(VectorOperators.S2I, INTS, 0))
-          .mul(steps[k])
-          .intoArray(spare, k * LANES);
-    }
-    for (int column = 0; column < 8; column++) {
-      line(spare, column * LANES, 8 * LANES, InverseDct.COLUMN_SHIFT);
-    }
-    for (int row = 0; row < BLOCK; row += 8) {
-      line(spare, row * LANES, LANES, InverseDct.ROW_SHIFT);
-    }
-    for (int k = 0; k < BLOCK; k += 4) {
-      sample(spare, k)
-          .or(sample(spare, k + 1).lanewise(VectorOperators.LSHL, 8))
-          .or(sample(spare, k + 2).lanewise(VectorOperators.LSHL, 16))
-          .or(sample(spare, k + 3).lanewise(VectorOperators.LSHL, 24))
-          .intoArray(samples, k / 4 * LANES);
-    }
-  }
-
-  private static IntVector sample(int[] sums, int k) {
-    return load(sums, k * LANES)
-        .lanewise(VectorOperators.LSHL, ScalarPixels.UNUSED_BITS)
-        .lanewise(VectorOperators.ASHR, ScalarPixels.UNUSED_BITS)
-        .add(128)
-        .max(0)
-        .min(255);
-  }
-
-  private static IntVector load(int[] samples, int at) {
-    return IntVector.fromArray(INTS, samples, at);
-  }
-
-  /** As {@link ScalarPixels} has it, for a block in each lane. */
-  private static void line(int[] s, int at, int step, int shift) {
-    IntVector v0 = load(s, at);
-    IntVector v1 = load(s, at + step);
-    IntVector v2 = load(s, at + 2 * step);
-    IntVector v3 = load(s, at + 3 * step);
-    IntVector v4 = load(s, at + 4 * step);
-    IntVector v5 = load(s, at + 5 * step);
-    IntVector v6 = load(s, at + 6 * step);
-    IntVector v7 = load(s, at + 7 * step);
-    int half = 1 << (shift - 1);
-    IntVector even = v2.add(v6).mul(InverseDct.F_0_541);
-    IntVector even2 = even.sub(v6.mul(InverseDct.F_1_847));
-    IntVector even3 = even.add(v2.mul(InverseDct.F_0_765));
-    IntVector even0 = v0.add(v4).lanewise(VectorOperators.LSHL, InverseDct.BITS).add(half);
-    IntVector even1 = v0.sub(v4).lanewise(VectorOperators.LSHL, InverseDct.BITS).add(half);
-    IntVector v71 = v7.add(v1);
-    IntVector v53 = v5.add(v3);
-    IntVector odd = v71.add(v53).mul(InverseDct.F_1_175);
-    IntVector odd71 = v71.mul(InverseDct.F_0_899);
-    IntVector odd53 = v53.mul(InverseDct.F_2_562);
-    IntVector odd73 = odd.sub(v7.add(v3).mul(InverseDct.F_1_961));
-    IntVector odd51 = odd.sub(v5.add(v1).mul(InverseDct.F_0_390));
-    IntVector odd0 = v7.mul(InverseDct.F_0_298).sub(odd71).add(odd73);
-    IntVector odd1 = v5.mul(InverseDct.F_2_053).sub(odd53).add(odd51);
-    IntVector odd2 = v3.mul(InverseDct.F_3_072).sub(odd53).add(odd73);
-    IntVector odd3 = v1.mul(InverseDct.F_1_501).sub(odd71).add(odd51);
-    IntVector sum = even0.add(even3);
-    store(sum.add(odd3), shift, s, at);
-    store(sum.sub(odd3), shift, s, at + 7 * step);
-    sum = even1.add(even2);
-    store(sum.add(odd2), shift, s, at + step);
-    store(sum.sub(odd2), shift, s, at + 6 * step);
-    sum = even1.sub(even2);
-    store(sum.add(odd1), shift, s, at + 2 * step);
-    store(sum.sub(odd1), shift, s, at + 5 * step);
-    sum = even0.sub(even3);
-    store(sum.add(odd0), shift, s, at + 3 * step);
-    store(sum.sub(odd0), shift, s, at + 4 * step);
-  }
-
-  private static void store(IntVector sum, int shift, int[] samples, int at) {
-    sum.lanewise(VectorOperators.ASHR, shift).intoArray(samples, at);
-  }
-
-  @Override
-  public void widen(int[] sums, int count, int shift, int evenHalf, int oddHalf, byte[] out) {
-    int i = 0;
-    for (; i + LANES <= count; i += LANES) {
-      IntVector near = load(sums, i + 1).mul(3);
-      IntVector even = near.add(load(sums, i)).add(evenHalf).lanewise(VectorOperators.ASHR, shift);
-      IntVector odd =
-          near.add(load(sums, i + 2)).add(oddHalf).lanewise(VectorOperators.ASHR, shift);
-      even.or(odd.lanewise(VectorOperators.LSHL, 8))
-          .convertShape(VectorOperators.I2S, SHORTS, 0)
-          .reinterpretAsBytes()
-          .intoArray(out, 2 * i);
-    }
-    ScalarPixels.widen(sums, i, count, shift, evenHalf, oddHalf, out);
-  }
-
-  @Override
-  public void yccToRgb(
-      byte[] lumas, byte[] blues, byte[] reds, int count, int[] spare, byte[] rgb, int rgbAt) {
-    int vectors = count / LANES * LANES;
-    for (int x = 0; x < vectors; x += LANES) {
-      IntVector luma = bytes(lumas, x);
-      IntVector cb = bytes(blues, x).sub(128);
-      IntVector cr = bytes(reds, x).sub(128);
-      IntVector red = luma.add(shifted(cr.mul(JpegColours.RED_OF_CR)));
-      IntVector green =
-          luma.add(shifted(cb.mul(-JpegColours.GREEN_OF_CB).sub(cr.mul(JpegColours.GREEN_OF_CR))));
-      IntVector blue = luma.add(shifted(cb.mul(JpegColours.BLUE_OF_CB)));
-      clamped(red)
-          .or(clamped(green).lanewise(VectorOperators.LSHL, 8))
-          .or(clamped(blue).lanewise(VectorOperators.LSHL, 16))
-          .intoArray(spare, x);
-    }
-    int x = 0;
-    int at = rgbAt;
-    // The fourth byte is the next pixel's, which is written over it.
-    for (; x < vectors && x + 1 < count; x++, at += CHANNELS) {
-      PACKED.set(rgb, at, spare[x]);
-    }
-    for (; x < count; x++, at += CHANNELS) {
-      rgb[at] = lumas[x];
-      rgb[at + 1] = blues[x];
-      rgb[at + 2] = reds[x];
-      JpegColours.yccToRgb(rgb, at);
-    }
-  }
-
-  private static IntVector shifted(IntVector product) {
-    return product.add(JpegColours.HALF).lanewise(VectorOperators.ASHR, JpegColours.BITS);
-  }
-
-  private static IntVector clamped(IntVector v) {
-    return v.max(0).min(255);
+  private static IntVector load(int[] values, int at) {
+    return IntVector.fromArray(INTS, values, at);
   }
 
   @Override

@@ -41,6 +41,8 @@ public class PictureBenchmark {
       new ImageProcessor(
           14, 448, true, new float[] {0.5f, 0.5f, 0.5f}, new float[] {0.5f, 0.5f, 0.5f});
 
+  private final PixelKernels kernels = PixelWarmUp.withVectors().orElseGet(ScalarPixels::new);
+
   private byte[] file = {};
   private Image.Rgb picture = new Image.Rgb("none", 1, 1, new byte[3]);
 
@@ -81,7 +83,7 @@ public class PictureBenchmark {
 
   @Benchmark
   public Image.Rgb resizeOverview() {
-    return PillowBicubic.resize(picture, new Size(448, 448));
+    return PillowBicubic.resize(picture, new Size(448, 448), kernels);
   }
 
   @Benchmark
