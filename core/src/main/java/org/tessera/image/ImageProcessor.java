@@ -27,6 +27,8 @@ public final class ImageProcessor {
   /** The normalised value of each byte of each channel. */
   private final float[][] normalised;
 
+  private final PixelWarmUp kernels = new PixelWarmUp();
+
   /**
    * @param patchSize the side of a patch in pixels
    * @param scaleResolution the side of the square whose area a slice should have, in pixels
@@ -103,8 +105,7 @@ public final class ImageProcessor {
     List<Image.Rgb> resized =
         Stream.<Supplier<Image.Rgb>>of(
                 () -> overview(picture, plan.overview()),
-                () ->
-                    plan.refined().map(size -> PillowBicubic.resize(picture, size)).orElse(picture))
+                () -> plan.refined().map(size -> resize(picture, size)).orElse(picture))
             .parallel()
             .map(Supplier::get)
             .toList();
@@ -122,11 +123,18 @@ public final class ImageProcessor {
               })
               .toList());
     }
+    if (sliceMode) {
+      kernels.start();
+    }
     return new ProcessedImage(source, plan, slices);
   }
 
   private Image.Rgb overview(Image.Rgb picture, Size size) {
-    return sliceMode ? PillowBicubic.resize(picture, size) : crop(picture, 0, 0, size);
+    return sliceMode ? resize(picture, size) : crop(picture, 0, 0, size);
+  }
+
+  private Image.Rgb resize(Image.Rgb picture, Size size) {
+    return PillowBicubic.resize(picture, size, kernels.ready());
   }
 
   /**

@@ -33,10 +33,12 @@ class ArchitectureTest {
           .resideInAnyPackage("org.tessera.cpu..", "org.tessera.cuda..");
 
   @ArchTest
-  static final ArchRule theVectorModuleIsTheCpuBackendsAlone =
+  static final ArchRule theVectorModuleIsForInnerLoops =
       noClasses()
           .that()
           .resideOutsideOfPackage("org.tessera.cpu..")
+          .and()
+          .doNotHaveFullyQualifiedName("org.tessera.image.VectorPixels")
           .should()
           .dependOnClassesThat()
           .resideInAPackage("jdk.incubator.vector..");

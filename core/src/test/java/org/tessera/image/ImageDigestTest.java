@@ -32,9 +32,8 @@ class ImageDigestTest {
 
   @Test
   void isStable() {
-    // Computed elsewhere: SHA-256 over the parts, each behind its length as eight bytes; the
-    // pixels'
-    // parts are the SHA-256 of each 256 KiB.
+    // Computed elsewhere: SHA-256 over the parts, each behind its length as eight bytes; those
+    // of the pixels are the SHA-256 of each 256 KiB.
     assertThat(ImageDigest.of(picture("a", 2, 1), 9, "s").hex())
         .isEqualTo("759744accde0b57f0abae8f66b696583bd67bfc948ba57f7271174de39e356cf");
     byte[] rgb = new byte[3 * 400 * 300];

@@ -23,8 +23,11 @@ class PillowBicubicTest {
     "2000, 1500, 518, 392, f084a3c3213948f3d2821e4f3268503059a183e1da0eec7c505aabeb192c6f10"
   })
   void equalsPillows(int width, int height, int newWidth, int newHeight, String sha256) {
-    Image.Rgb resized = PillowBicubic.resize(pattern(width, height), new Size(newWidth, newHeight));
-    assertThat(Vectors.sha256(resized.rgb())).isEqualTo(sha256);
+    Image.Rgb picture = pattern(width, height);
+    Size size = new Size(newWidth, newHeight);
+    assertThat(Vectors.sha256(PillowBicubic.resize(picture, size).rgb())).isEqualTo(sha256);
+    PixelKernels fast = PixelWarmUp.withVectors().orElseGet(ScalarPixels::new);
+    assertThat(Vectors.sha256(PillowBicubic.resize(picture, size, fast).rgb())).isEqualTo(sha256);
   }
 
   private static Image.Rgb pattern(int width, int height) {
