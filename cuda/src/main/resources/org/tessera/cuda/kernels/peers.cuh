@@ -36,6 +36,13 @@ constexpr int SLOTS_OFFSET = DONE_OFFSET + MAX_RANKS * MAX_BLOCKS * 4;
 /** The flag crosses PCIe, which takes longer than many looks at the device's own memory. */
 constexpr int SPINS_BETWEEN_LOOKS = 256;
 
+/**
+ * Warps take turns to look, one of so many each time. Where all warps of a large sum ask at once the
+ * answers are late, the other ranks come to wait for so long that theirs ask too, and every sum of a
+ * step takes as long.
+ */
+constexpr int TURNS = 64;
+
 /** The mailboxes of all ranks, and who this is; pointers of ranks that are not there are null. */
 #define PEER_PARAMETERS                                                                           \
   u8 *mailbox0, u8 *mailbox1, u8 *mailbox2, u8 *mailbox3, u8 *mailbox4, u8 *mailbox5,             \
@@ -80,7 +87,10 @@ struct Peers {
 
   /** Whether a wait of so many spins has to end; the status says so then. */
   __device__ __forceinline__ bool gives_up(int spins) const {
-    if (spins % SPINS_BETWEEN_LOOKS != 0 || load_relaxed(abort) == 0) {
+    const int warp = blockIdx.x + threadIdx.x / WARP;
+    const bool looks = spins % SPINS_BETWEEN_LOOKS == 0 &&
+                       (spins / SPINS_BETWEEN_LOOKS + warp) % TURNS == 0;
+    if (!looks || load_relaxed(abort) == 0) {
       return false;
     }
     *(volatile u32*)status = 1;

@@ -19,6 +19,8 @@ typedef uint16_t u16;
 typedef uint32_t u32;
 typedef unsigned long long u64;
 
+constexpr int WARP = 32;
+
 struct Dimensions { int x, y = 0, z = 0; };
 extern thread_local Dimensions threadIdx, blockIdx, gridDim;
 

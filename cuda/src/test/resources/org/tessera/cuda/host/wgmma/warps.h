@@ -13,7 +13,6 @@
 #undef __shared__
 #define __shared__
 
-constexpr int WARP = 32;
 constexpr u32 FULL_WARP = 0xffffffffu;
 constexpr int BLOCK_THREADS = 256;
 constexpr int SHARED_BYTES = 232448;
