@@ -22,7 +22,8 @@ class MachineSpecTest {
         MachineSpec.parse(
             "2x80GiB@3.35TB/s/989TFLOPs/link=300GB/s, 24GiB@1008gb/s,8GB,cpu=64GiB@40GB/s");
 
-    DeviceSpeed fast = new DeviceSpeed(3.35e12, 989e12, new Link(300e9, Link.DIRECT.latencySeconds()));
+    DeviceSpeed fast =
+        new DeviceSpeed(3.35e12, 989e12, new Link(300e9, Link.DIRECT.latencySeconds()));
     assertThat(machine.subList(0, 2))
         .containsExactly(
             new DeviceBudget(DeviceId.gpu(0), 80 * GIB, fast),
