@@ -197,7 +197,7 @@ final class PeerTransport implements Transport {
     }
   }
 
-  /** {@inheritDoc} Kernels that wait look at the flag several times a millisecond. */
+  /** {@inheritDoc} Every warp that waits looks at the flag about every 12 milliseconds. */
   @Override
   public void abort() {
     JAVA_INT.varHandle().setVolatile(flags.memory(), 0L, ABORTED);
