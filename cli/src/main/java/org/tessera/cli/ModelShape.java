@@ -4,7 +4,6 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
@@ -13,7 +12,6 @@ import org.tessera.error.InvalidRequestException;
 import org.tessera.model.Architectures;
 import org.tessera.plan.MiniCpmModules;
 import org.tessera.plan.ModelSizes;
-import org.tessera.plan.ModuleTree;
 import org.tessera.tensor.DType;
 import org.tessera.tensor.Shape;
 import org.tessera.weights.CheckpointWriter;
@@ -100,15 +98,7 @@ enum ModelShape {
 
   /** Names and shapes of the tensors that a checkpoint of this configuration holds. */
   static Map<String, Shape> tensors(CheckpointConfig config) {
-    ModuleTree tree = MiniCpmModules.of(ModelSizes.of(config.model()));
-    Map<String, Shape> shapes = new LinkedHashMap<>();
-    tree.parameters()
-        .forEach((name, tensor) -> {
-          if (tree.owner(name).equals(name)) {
-            shapes.put(name, tensor.shape());
-          }
-        });
-    return shapes;
+    return MiniCpmModules.of(ModelSizes.of(config.model())).checkpointShapes();
   }
 
   private static void copy(String resource, Path file) throws IOException {

@@ -111,6 +111,20 @@ public final class ModuleTree {
     return Collections.unmodifiableMap(parameters);
   }
 
+  /**
+   * The shapes of the tensors that a checkpoint of this model holds, by name, in the order of
+   * registration: of tied parameters only the one that owns the tensor.
+   */
+  public Map<String, Shape> checkpointShapes() {
+    Map<String, Shape> shapes = new LinkedHashMap<>();
+    parameters.forEach((name, tensor) -> {
+      if (owner(name).equals(name)) {
+        shapes.put(name, tensor.shape());
+      }
+    });
+    return shapes;
+  }
+
   /** Every buffer by its path, in the order of registration. */
   public Map<String, TensorSpec> buffers() {
     return Collections.unmodifiableMap(buffers);

@@ -14,7 +14,6 @@ import org.tessera.image.ProcessedSlice;
 import org.tessera.model.Architectures;
 import org.tessera.plan.MiniCpmModules;
 import org.tessera.plan.ModelSizes;
-import org.tessera.plan.ModuleTree;
 import org.tessera.tensor.Shape;
 
 /** MiniCPM-V 2.6 in its full width, with as many layers as are asked for. */
@@ -85,14 +84,6 @@ final class FullShape {
 
   /** Names and shapes of the tensors that a checkpoint of this configuration holds. */
   static Map<String, Shape> tensors(CheckpointConfig config) {
-    ModuleTree tree = MiniCpmModules.of(ModelSizes.of(config.model()));
-    Map<String, Shape> shapes = new LinkedHashMap<>();
-    tree.parameters()
-        .forEach((name, tensor) -> {
-          if (tree.owner(name).equals(name)) {
-            shapes.put(name, tensor.shape());
-          }
-        });
-    return shapes;
+    return MiniCpmModules.of(ModelSizes.of(config.model())).checkpointShapes();
   }
 }
