@@ -132,6 +132,16 @@ for line in sys.stdin:
   return "$(cat "$work/status")"
 }
 
+# Gives one of several runs of a part the seconds until its end; where they are too few it is left out.
+has_time() {
+  seconds=$((end - $(date +%s)))
+  if [ "$seconds" -lt 10 ]; then
+    echo "$1: no time left"
+    broken=1
+    return 1
+  fi
+}
+
 shape=minicpm-v-2.6
 checkpoint=$work/checkpoint
 
@@ -151,12 +161,7 @@ run_variants() {
   broken=0
   for variant in ${VARIANTS:-gemv=auto gemv=clusters gemv=single gemv.blocks=2 gemv.ahead=0 gemv.late=true gemv.late=true,gemv.ahead=8 gemv.rows=16 \
     matmul.candidates=1 matmul.candidates=16 attention.wgmma=true}; do
-    seconds=$((end - $(date +%s)))
-    if [ "$seconds" -lt 10 ]; then
-      echo "$variant: no time left"
-      broken=1
-      continue
-    fi
+    has_time "$variant" || continue
     [ "$seconds" -lt 40 ] || seconds=40
     options=${JAVA_OPTIONS:-}
     for property in $(echo "$variant" | tr ',' ' '); do
@@ -190,12 +195,7 @@ run_layouts() {
   end=$(($(date +%s) + seconds))
   broken=0
   for layout in "--device cuda:0" "--tensor-parallel $cards" "--replicas $cards" "--tensor-parallel 1 --max-memory $limits"; do
-    seconds=$((end - $(date +%s)))
-    if [ "$seconds" -lt 10 ]; then
-      echo "$layout: no time left"
-      broken=1
-      continue
-    fi
+    has_time "$layout" || continue
     echo "-- $layout"
     case $layout in
       --device*) ;; # plan has no such option
@@ -205,7 +205,7 @@ run_layouts() {
         ;;
     esac
     # shellcheck disable=SC2086
-    tessera bench $weights $layout --context 700 --batch 1,64 --prefill 691,8192 --slices 10 --picture 1344 \
+    tessera bench $weights $layout --context 700 --batch 1,16,64 --prefill 691,8192 --slices 10 --picture 1344 \
       --warm-up 1 --repetitions 3 --tokens 48 2>&1 | tail -n 12 || broken=1
   done
   return "$broken"
@@ -222,12 +222,7 @@ run_crowd() {
     [ -n "$layout" ] || continue
     weights="--shape $shape --write $checkpoint"
     [ -f "$checkpoint/model.safetensors" ] && weights="--model $checkpoint"
-    seconds=$((end - $(date +%s)))
-    if [ "$seconds" -lt 10 ]; then
-      echo "$layout: no time left"
-      broken=1
-      continue
-    fi
+    has_time "$layout" || continue
     echo "-- $layout"
     tessera bench $weights $layout ${CROWD:---clients 64,256 --picture 1344 --tokens 128 --warm-up 1} \
       > "$work/crowd" 2>&1 || broken=1
